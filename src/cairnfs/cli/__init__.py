@@ -1,0 +1,1 @@
+"""The ``cairn`` command: one command a file, which parses, calls and prints."""

@@ -1,0 +1,1 @@
+"""Routes of the lock service: sessions with their leases, locks, fences and queues."""

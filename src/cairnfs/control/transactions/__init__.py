@@ -1,0 +1,1 @@
+"""Routes of the transaction service: single-shot commits and long-lived transactions."""
