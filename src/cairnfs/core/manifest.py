@@ -1,0 +1,55 @@
+"""A version's list of chunks, cut into leaves.
+
+A leaf holds up to 256 chunks: for each its hash (32 bytes) and size (4 bytes, little-endian),
+concatenated. It is named by the BLAKE3 of exactly those bytes, so equal runs of chunks are one
+leaf. Golden vectors of the encoding stand in the tests: it never changes. Pure, any thread.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from cairnfs.ids import Hash
+
+CHUNK_MAX_BYTES = 4 * 1024 * 1024
+LEAF_ENTRIES = 256
+_ENTRY = struct.Struct("<32sI")
+
+
+class Chunk(NamedTuple):
+    """One chunk of a file: its BLAKE3 hash and its length in bytes (1 to 4 MiB)."""
+
+    hash: Hash
+    size: int
+
+
+class Leaf(NamedTuple):
+    """A piece of a manifest: its own hash, the bytes of file it covers, its encoded entries."""
+
+    hash: Hash
+    size: int
+    entries: bytes
+
+
+def hash_bytes(data: bytes | bytearray | memoryview) -> Hash:
+    """The BLAKE3 hash that names these bytes."""
+    return Hash(blake3(data).digest())
+
+
+def leaves(chunks: Sequence[Chunk]) -> list[Leaf]:
+    """Cut a list of chunks into leaves, in order. An empty file has none."""
+    cut = []
+    for start in range(0, len(chunks), LEAF_ENTRIES):
+        part = chunks[start : start + LEAF_ENTRIES]
+        entries = b"".join(_ENTRY.pack(*chunk) for chunk in part)
+        cut.append(Leaf(hash_bytes(entries), sum(chunk.size for chunk in part), entries))
+    return cut
+
+
+def entries(encoded: bytes) -> Iterable[Chunk]:
+    """The chunks of one encoded leaf, in order."""
+    return (Chunk(Hash(digest), size) for digest, size in _ENTRY.iter_unpack(encoded))

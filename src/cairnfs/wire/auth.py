@@ -1,0 +1,115 @@
+"""Messages of the auth service: keys, sign-up, login, tokens, join tokens, invitations.
+
+`sealed` is a JWE (compact form) to the key that `GET /v1/auth/keys` gives, of one of the
+*Sealed structs below as JSON. Texts that are secrets are never logged or shown by repr.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairnfs.wire.codec import Reply, Request
+
+
+class KeysReply(Reply):
+    """A JWKS: one key with `use: enc` to seal to, one or more with `use: sig` to check tokens by."""
+
+    keys: list[dict[str, Any]]
+    cluster_id: str
+    now_us: int
+
+
+class SealedRequest(Request):
+    """A sealed body."""
+
+    sealed: str
+
+
+class SignupSealed(Request):
+    """Inside the seal of a sign-up. `time_us` must be within 5 minutes; a nonce counts once."""
+
+    purpose: str  # "signup"
+    name: str
+    password: str | None = None  # only an administrator made by the first `up` has none
+    invitation: str | None = None
+    time_us: int
+    nonce: str
+
+    def __repr__(self) -> str:
+        return f"SignupSealed(name={self.name!r})"
+
+
+class LoginSealed(Request):
+    """Inside the seal of a login."""
+
+    purpose: str  # "login"
+    name: str
+    password: str
+    time_us: int
+    nonce: str
+
+    def __repr__(self) -> str:
+        return f"LoginSealed(name={self.name!r})"
+
+
+class PasswordSealed(Request):
+    """Inside the seal of a change of password. `old` may be absent only where none was set."""
+
+    purpose: str  # "password"
+    old: str | None = None
+    new: str
+    time_us: int
+    nonce: str
+
+    def __repr__(self) -> str:
+        return "PasswordSealed()"
+
+
+class TokenReply(Reply):
+    """What a login, sign-up or refresh gives: an access token (15 minutes) and how to renew it."""
+
+    user: str
+    role: str  # "user", "admin" or "fileserver"
+    token: str
+    expires_at_us: int
+    refresh_token: str
+    home: str | None = None  # the text form of the user's home directory
+
+    def __repr__(self) -> str:
+        return f"TokenReply(user={self.user!r}, role={self.role!r})"
+
+
+class RefreshRequest(Request):
+    """Exchange (or, at logout, revoke) a refresh token."""
+
+    refresh_token: str
+
+    def __repr__(self) -> str:
+        return "RefreshRequest()"
+
+
+class WhoamiReply(Reply):
+    """Who the token says one is."""
+
+    user: str
+    user_id: int
+    role: str
+    cluster_id: str
+    expires_at_us: int
+    home: str | None = None
+
+
+class OneTimeRequest(Request):
+    """Ask for a one-time join token (fileservers) or invitation (people)."""
+
+    ttl_ms: int = 600_000
+
+
+class OneTimeReply(Reply):
+    """A secret that works once."""
+
+    secret: str
+    expires_at_us: int
+
+    def __repr__(self) -> str:
+        return "OneTimeReply()"

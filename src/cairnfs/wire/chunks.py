@@ -1,0 +1,99 @@
+"""The chunk plane: how chunks travel between clients and fileservers, many in one request.
+
+A body is a row of frames: hash (32 bytes), state (1 byte), length (4 bytes, little-endian), then
+so many bytes. State 0 is a chunk; in answers 1 says missing, 2 corrupt here, both with length 0.
+A row that ends inside a frame is refused whole (LengthMismatch). Pure framing, no I/O, any thread.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from cairnfs.core.manifest import CHUNK_MAX_BYTES
+from cairnfs.errors import LengthMismatch, TooLarge
+from cairnfs.ids import Hash
+from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.commits import Receipt
+
+MEDIA_TYPE = "application/vnd.cairn.chunks"
+PUT_BODY_MAX_BYTES = 32 * 1024 * 1024
+GET_CHUNKS_MAX = 1024
+
+#: Request headers of a put. The names are lower case, as ASGI gives them.
+SESSION_HEADER = "cairn-session"
+BEGIN_HEADER = "cairn-begin"
+DURABILITY_HEADER = "cairn-durability"  # majority (default) or all
+DEADLINE_HEADER = "cairn-deadline-ms"
+
+CHUNK, MISSING, CORRUPT = 0, 1, 2
+_HEAD = struct.Struct("<32sBI")
+HEAD_BYTES = _HEAD.size
+
+
+class PutReply(Reply):
+    """One receipt for the whole request, with whom each chunk is durable.
+
+    `short` are chunks that fewer fileservers hold than the durability asked for needs: they are in
+    the receipt with the holders they have.
+    """
+
+    boot: str
+    receipt: Receipt
+    short: list[bytes] = []
+
+
+class ForwardReply(Reply):
+    """A member's answer to its fellow member: all chunks of the request are fsynced here."""
+
+    fileserver: int
+    boot: str
+
+
+class GetRequest(Request):
+    """At most GET_CHUNKS_MAX hashes; the answer is a row of frames in the same order."""
+
+    hashes: list[bytes]
+
+
+def head(chunk: Hash, length: int, state: int = CHUNK) -> bytes:
+    """The 37 bytes before a frame's payload."""
+    return _HEAD.pack(chunk, state, length)
+
+
+class Deframer:
+    """Cuts an incoming row into frames, holding at most one unfinished frame."""
+
+    def __init__(self, limit_bytes: int | None = PUT_BODY_MAX_BYTES) -> None:
+        """`limit_bytes` bounds the whole row; None for answers to one's own bounded questions."""
+        self._pending = bytearray()
+        self._left = limit_bytes
+
+    def feed(self, piece: bytes) -> Iterator[tuple[Hash, int, bytes]]:
+        """Take bytes in; give (hash, state, payload) of each frame that they complete.
+
+        Raises TooLarge for a chunk over 4 MiB or a row over the limit.
+        """
+        if self._left is not None:
+            self._left -= len(piece)
+            if self._left < 0:
+                raise TooLarge("the request's body is over its limit")
+        self._pending += piece
+        at = 0
+        try:
+            while len(self._pending) - at >= HEAD_BYTES:
+                digest, state, length = _HEAD.unpack_from(self._pending, at)
+                if length > CHUNK_MAX_BYTES:
+                    raise TooLarge(f"a chunk has at most {CHUNK_MAX_BYTES} bytes")
+                end = at + HEAD_BYTES + length
+                if len(self._pending) < end:
+                    break
+                yield Hash(digest), state, bytes(memoryview(self._pending)[at + HEAD_BYTES : end])
+                at = end
+        finally:
+            del self._pending[:at]
+
+    def finish(self) -> None:
+        """Say that the row is over. Raises LengthMismatch if it ended inside a frame."""
+        if self._pending:
+            raise LengthMismatch("the body ended inside a chunk")

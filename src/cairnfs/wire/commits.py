@@ -1,0 +1,120 @@
+"""Messages of the transaction service's single-shot way: `POST /v1/commits`.
+
+A commit changes many paths at one instant or nothing. `request_id` (32 hex digits, random) makes
+it safe to send again: the answer is the first answer. The operations see each other's effects in
+order. Later ways in (staged transactions) end in the same operations.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.directory import ChunkRef
+from cairnfs.wire.problems import Problem
+
+OPERATIONS_MAX = 1000
+FILE_CHUNKS_MAX = 1_048_576
+COMMIT_BODY_MAX_BYTES = 64 * 1024 * 1024
+
+
+class Write(Request, tag_field="op", tag="write"):
+    """Make the path a file with exactly these chunks, or give the file there this new version.
+
+    `expected`: an ETag the path must have now; `"none"`: nothing may be there; absent: either.
+    `parents`: make missing directories on the way. `mode` counts for a new file only.
+    """
+
+    path: str
+    path_b64: str | None = None
+    chunks: list[ChunkRef]
+    size: int
+    expected: str | None = None
+    parents: bool = False
+    mode: int | None = None
+    mtime_us: int | None = None
+    durability: Literal["majority", "all"] = "majority"
+
+
+class MakeDirectory(Request, tag_field="op", tag="mkdir"):
+    """Make a directory. With `parents`, missing ones on the way too, and one that is there is fine."""
+
+    path: str
+    path_b64: str | None = None
+    parents: bool = False
+    mode: int | None = None
+
+
+class Remove(Request, tag_field="op", tag="remove"):
+    """Remove a file or an empty directory; with `recursive` a directory and all below it."""
+
+    path: str
+    path_b64: str | None = None
+    recursive: bool = False
+    expected: str | None = None
+
+
+class Rename(Request, tag_field="op", tag="rename"):
+    """Give what `path` leads to the path `target`, as POSIX rename does.
+
+    A file may replace a file, a directory an empty directory; with `replace` false nothing.
+    """
+
+    path: str
+    path_b64: str | None = None
+    target: str
+    target_b64: str | None = None
+    replace: bool = True
+    expected: str | None = None
+
+
+Operation = Write | MakeDirectory | Remove | Rename
+
+
+class Receipt(Request):
+    """A fileserver's word, opaque to clients: `body` is a `wire.receipts.ReceiptBody`, `mac` its proof."""
+
+    fileserver: int
+    body: bytes
+    mac: bytes
+
+
+class CommitRequest(Request):
+    """At most OPERATIONS_MAX operations. A session is needed where receipts are given."""
+
+    request_id: str
+    deadline_ms: int = 30_000
+    operations: list[Operation]
+    session: str | None = None
+    receipts: list[Receipt] = []
+    message: str = ""
+
+
+class OperationResult(Reply):
+    """What one operation left at its path: absent ETag for a removal."""
+
+    inode: int
+    etag: str | None = None
+
+
+class CommitReply(Reply):
+    """The commit's number and time, and a result for each operation in order."""
+
+    commit: int
+    at_us: int
+    incarnation: int
+    results: list[OperationResult]
+
+
+class SettleRequest(Request):
+    """Ask for the outcome of a commit whose answer was lost."""
+
+    request_id: str
+
+
+class SettleReply(Reply):
+    """`aborted`: the request was not known and now never takes effect."""
+
+    outcome: Literal["committed", "refused", "aborted"]
+    reply: CommitReply | None = None
+    error: Problem | None = None

@@ -1,0 +1,128 @@
+"""Messages of the directory service: stat, list, open.
+
+Every reply names the commit at which it was read; asking for further pages or other paths `at`
+that commit reads one consistent tree. `at` is what `core.moment` reads: commit, time or age.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from cairnfs.ids import Path
+from cairnfs.wire import names
+from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.problems import Problem
+
+STAT_PATHS_MAX = 1000
+LIST_ENTRIES_MAX = 1000
+OPEN_CHUNKS_MAX = 16384
+
+
+class PathText(Request):
+    """One path; see `wire.names`."""
+
+    path: str
+    path_b64: str | None = None
+
+    @classmethod
+    def of(cls, raw: bytes) -> PathText:
+        """The message that carries these bytes."""
+        text, base64 = names.to_text(raw)
+        return cls(path=text, path_b64=base64)
+
+    def raw(self) -> Path:
+        """The checked path. Raises BadName, PathTooLong."""
+        return names.to_path(self.path, self.path_b64)
+
+
+class ChunkRef(NamedTuple):
+    """One chunk of a file: hash (32 bytes; base64 in JSON) and size in bytes."""
+
+    hash: bytes
+    size: int
+
+
+class Entry(Reply):
+    """One version of one file or directory. `name` is empty for the root."""
+
+    name: str
+    name_b64: str | None = None
+    kind: Literal["file", "directory"]
+    inode: int
+    etag: str
+    commit: int  # at which this version was born
+    size: int  # bytes; 0 for a directory
+    mode: int  # permission bits, e.g. 0o644
+    owner: str
+    mtime_us: int
+
+    def raw_name(self) -> bytes:
+        """The name's bytes."""
+        return names.from_text(self.name, self.name_b64)
+
+
+class StatRequest(Request):
+    """At most STAT_PATHS_MAX paths."""
+
+    paths: list[PathText]
+    at: str | None = None
+
+
+class StatResult(Reply):
+    """Exactly one of the two, in the order of the request's paths."""
+
+    entry: Entry | None = None
+    error: Problem | None = None
+
+
+class StatReply(Reply):
+    """Results in the order of the request."""
+
+    commit: int
+    incarnation: int
+    results: list[StatResult]
+
+
+class ListRequest(Request):
+    """A directory's entries in the order of their names' bytes. A cursor keeps the first page's commit."""
+
+    path: str
+    path_b64: str | None = None
+    cursor: str | None = None
+    limit: int = LIST_ENTRIES_MAX
+    at: str | None = None
+
+
+class ListReply(Reply):
+    """One page; `cursor` is absent on the last."""
+
+    commit: int
+    incarnation: int
+    entries: list[Entry]
+    cursor: str | None = None
+
+
+class OpenRequest(Request):
+    """A file's version and the chunks that cover its bytes from `start` on.
+
+    `known` is an ETag: where it is still the version, the reply says `unchanged` and no chunks.
+    """
+
+    path: str
+    path_b64: str | None = None
+    at: str | None = None
+    known: str | None = None
+    start: int = 0
+    limit: int = OPEN_CHUNKS_MAX
+
+
+class OpenReply(Reply):
+    """Chunks in order; the first begins at byte `offset`. `next_start` is absent at the file's end."""
+
+    commit: int
+    incarnation: int
+    entry: Entry
+    unchanged: bool = False
+    offset: int = 0
+    chunks: list[ChunkRef] = []
+    next_start: int | None = None

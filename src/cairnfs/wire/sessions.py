@@ -1,0 +1,42 @@
+"""Messages about sessions: one live client process each.
+
+A session renews every `renew_ms` by raising a counter; the control plane ends it when it has seen
+the counter unchanged for `lease_ms` of its own monotonic time. The client counts from *sending* a
+renewal: at `suspend_ms` without an answer it suspends, at `lease_ms` it cancels. `needs` is the
+oldest commit that the session may still read, or at which its oldest unfinished upload began.
+"""
+
+from __future__ import annotations
+
+from cairnfs.wire.codec import Reply, Request
+
+
+class SessionRequest(Request):
+    """Begin a session. `label` tells people what it is: host and command."""
+
+    label: str = ""
+
+
+class SessionReply(Reply):
+    """The session's id and times; `commit` is the present commit, which the session needs at first."""
+
+    session: str
+    incarnation: int
+    commit: int
+    renew_ms: int
+    suspend_ms: int
+    lease_ms: int
+
+
+class RenewRequest(Request):
+    """`counter` grows with each renewal; `needs` never falls."""
+
+    counter: int
+    needs: int
+
+
+class RenewReply(Reply):
+    """The present commit, by which `needs` may be raised next time."""
+
+    commit: int
+    incarnation: int

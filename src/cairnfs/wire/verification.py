@@ -1,0 +1,58 @@
+"""Messages of `cairn verify`: the database's invariants and the fileservers' inventories."""
+
+from __future__ import annotations
+
+from cairnfs.wire.codec import Reply, Request
+
+
+class Finding(Reply):
+    """One thing that is wrong: the invariant's stable name and what was seen."""
+
+    invariant: str
+    detail: str
+
+
+class VerifyDatabaseReply(Reply):
+    """What was counted (rows by kind, invariants checked) and what is wrong (at most 100)."""
+
+    commit: int
+    counts: dict[str, int]
+    findings: list[Finding]
+
+
+class VerifyGroupsRequest(Request):
+    """Compare groups `first` to `last` (inclusive) with the members' inventories."""
+
+    first: int
+    last: int
+    deep: bool = False
+
+
+class VerifyGroupsReply(Reply):
+    """Chunks that versions name, copies found, copies missing though durable elsewhere, findings."""
+
+    chunks: int
+    bytes: int
+    copies: int
+    copies_missing: int
+    groups_dirty: int
+    findings: list[Finding]
+
+
+class InventoryRequest(Request):
+    """Asked of a fileserver: its chunks with low <= hash < high, in order. `deep` reads every byte."""
+
+    low: bytes
+    high: bytes | None = None
+    limit: int = 10_000
+    deep: bool = False
+
+
+class InventoryReply(Reply):
+    """`next` is where to go on; absent at the end. `chunks`: (hash, size, begin)."""
+
+    fileserver: int
+    boot: str
+    chunks: list[tuple[bytes, int, int]]
+    corrupt: list[bytes] = []
+    next: bytes | None = None
