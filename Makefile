@@ -18,7 +18,7 @@ test: check      ## check, then every test (under 10 minutes on 2 cores)
 check: venv      ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy src tests $(wildcard bench demo)
 
 bench: venv      ## what Cairn does on this machine, beside the machine's own limits
 	$(BIN)/python -m bench
