@@ -35,7 +35,7 @@ def parse(text: str) -> Moment:
         return Moment(ago_us=int(ago[1]) * _UNIT_SECONDS[ago[2]] * 1_000_000)
     if _TIME.fullmatch(text):
         try:
-            when = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+            when = datetime.fromisoformat(text.upper())
         except ValueError as error:
             raise BadRequest(f"no such time: {text}") from error
         return Moment(at_us=round(when.timestamp() * 1_000_000))

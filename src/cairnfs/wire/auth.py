@@ -11,7 +11,7 @@ from typing import Any
 from cairnfs.wire.codec import Reply, Request
 
 
-class KeysReply(Reply):
+class KeysReply(Reply, kw_only=True):
     """A JWKS: one key with `use: enc` to seal to, one or more with `use: sig` to check tokens by."""
 
     keys: list[dict[str, Any]]
@@ -19,13 +19,13 @@ class KeysReply(Reply):
     now_us: int
 
 
-class SealedRequest(Request):
+class SealedRequest(Request, kw_only=True):
     """A sealed body."""
 
     sealed: str
 
 
-class SignupSealed(Request):
+class SignupSealed(Request, kw_only=True):
     """Inside the seal of a sign-up. `time_us` must be within 5 minutes; a nonce counts once."""
 
     purpose: str  # "signup"
@@ -39,7 +39,7 @@ class SignupSealed(Request):
         return f"SignupSealed(name={self.name!r})"
 
 
-class LoginSealed(Request):
+class LoginSealed(Request, kw_only=True):
     """Inside the seal of a login."""
 
     purpose: str  # "login"
@@ -52,7 +52,7 @@ class LoginSealed(Request):
         return f"LoginSealed(name={self.name!r})"
 
 
-class PasswordSealed(Request):
+class PasswordSealed(Request, kw_only=True):
     """Inside the seal of a change of password. `old` may be absent only where none was set."""
 
     purpose: str  # "password"
@@ -65,7 +65,7 @@ class PasswordSealed(Request):
         return "PasswordSealed()"
 
 
-class TokenReply(Reply):
+class TokenReply(Reply, kw_only=True):
     """What a login, sign-up or refresh gives: an access token (15 minutes) and how to renew it."""
 
     user: str
@@ -79,7 +79,7 @@ class TokenReply(Reply):
         return f"TokenReply(user={self.user!r}, role={self.role!r})"
 
 
-class RefreshRequest(Request):
+class RefreshRequest(Request, kw_only=True):
     """Exchange (or, at logout, revoke) a refresh token."""
 
     refresh_token: str
@@ -88,7 +88,7 @@ class RefreshRequest(Request):
         return "RefreshRequest()"
 
 
-class WhoamiReply(Reply):
+class WhoamiReply(Reply, kw_only=True):
     """Who the token says one is."""
 
     user: str
@@ -99,13 +99,13 @@ class WhoamiReply(Reply):
     home: str | None = None
 
 
-class OneTimeRequest(Request):
+class OneTimeRequest(Request, kw_only=True):
     """Ask for a one-time join token (fileservers) or invitation (people)."""
 
     ttl_ms: int = 600_000
 
 
-class OneTimeReply(Reply):
+class OneTimeReply(Reply, kw_only=True):
     """A secret that works once."""
 
     secret: str

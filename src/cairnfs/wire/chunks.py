@@ -31,7 +31,7 @@ _HEAD = struct.Struct("<32sBI")
 HEAD_BYTES = _HEAD.size
 
 
-class PutReply(Reply):
+class PutReply(Reply, kw_only=True):
     """One receipt for the whole request, with whom each chunk is durable.
 
     `short` are chunks that fewer fileservers hold than the durability asked for needs: they are in
@@ -43,14 +43,14 @@ class PutReply(Reply):
     short: list[bytes] = []
 
 
-class ForwardReply(Reply):
+class ForwardReply(Reply, kw_only=True):
     """A member's answer to its fellow member: all chunks of the request are fsynced here."""
 
     fileserver: int
     boot: str
 
 
-class GetRequest(Request):
+class GetRequest(Request, kw_only=True):
     """At most GET_CHUNKS_MAX hashes; the answer is a row of frames in the same order."""
 
     hashes: list[bytes]

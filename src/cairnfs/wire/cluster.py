@@ -13,7 +13,7 @@ from cairnfs.wire.codec import Reply, Request
 State = Literal["up", "suspect", "down", "full"]
 
 
-class FileserverInfo(Reply):
+class FileserverInfo(Reply, kw_only=True):
     """One fileserver. `address` is its base URL. `boot` changes at each of its starts."""
 
     id: int
@@ -23,7 +23,7 @@ class FileserverInfo(Reply):
     zone: str = ""
 
 
-class ClusterMap(Reply):
+class ClusterMap(Reply, kw_only=True):
     """`groups[g]` are the ids of the members of group g, the primary first; `epochs[g]` its epoch."""
 
     cluster_id: str
@@ -35,7 +35,7 @@ class ClusterMap(Reply):
     epochs: list[int]
 
 
-class JoinRequest(Request):
+class JoinRequest(Request, kw_only=True):
     """A new fileserver, with a one-time join token. `address` is where it serves."""
 
     join_token: str
@@ -48,7 +48,7 @@ class JoinRequest(Request):
         return f"JoinRequest(address={self.address!r})"
 
 
-class JoinReply(Reply):
+class JoinReply(Reply, kw_only=True):
     """Its id, the key for its receipts, and the refresh token by which it gets its tokens."""
 
     fileserver: int
@@ -63,7 +63,7 @@ class JoinReply(Reply):
         return f"JoinReply(fileserver={self.fileserver})"
 
 
-class RegisterRequest(Request):
+class RegisterRequest(Request, kw_only=True):
     """A fileserver that joined before starts again: new boot id, perhaps a new address."""
 
     address: str
@@ -72,7 +72,7 @@ class RegisterRequest(Request):
     capacity_bytes: int = 0
 
 
-class HeartbeatRequest(Request):
+class HeartbeatRequest(Request, kw_only=True):
     """Every second. `counter` grows; `full` says that it takes no new chunks."""
 
     boot: str
@@ -83,7 +83,7 @@ class HeartbeatRequest(Request):
     full: bool = False
 
 
-class HeartbeatReply(Reply):
+class HeartbeatReply(Reply, kw_only=True):
     """What the fileserver compares with what it knows: a newer map version means fetch the map."""
 
     map_version: int
@@ -91,7 +91,7 @@ class HeartbeatReply(Reply):
     commit: int
 
 
-class FileserverStatus(Reply):
+class FileserverStatus(Reply, kw_only=True):
     """One fileserver for people."""
 
     id: int
@@ -102,7 +102,7 @@ class FileserverStatus(Reply):
     chunks: int
 
 
-class StatusReply(Reply):
+class StatusReply(Reply, kw_only=True):
     """The cluster for people. `ready`: every group has as many members up as a majority write needs."""
 
     cluster_id: str

@@ -6,8 +6,9 @@ newer server. Any thread.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import msgspec
 
@@ -18,22 +19,22 @@ T = TypeVar("T")
 
 # msgspec hands `frozen` on to subclasses at run time (but not `kw_only`); type checkers have to be told.
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Parent of every message that comes from outside."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
-class Reply(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """Parent of every message that a service answers."""
 
 
-class Empty(Request):
+class Empty(Request, kw_only=True):
     """A message that says nothing: `{}`."""
 
 
 @cache
-def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(cast(Any, kind))
 
 
 _encoder = msgspec.json.Encoder()
@@ -47,7 +48,7 @@ def encode(message: object) -> bytes:
 def decode(kind: type[T], body: bytes | bytearray | memoryview) -> T:
     """JSON as a message of this kind. Raises BadRequest or UnknownField, saying where."""
     try:
-        return _decoder(kind).decode(body)  # type: ignore[no-any-return]
+        return cast(T, _decoder(cast(Hashable, kind)).decode(body))
     except msgspec.ValidationError as error:
         raise (UnknownField if "unknown field" in str(error) else BadRequest)(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -18,7 +18,7 @@ FILE_CHUNKS_MAX = 1_048_576
 COMMIT_BODY_MAX_BYTES = 64 * 1024 * 1024
 
 
-class Write(Request, tag_field="op", tag="write"):
+class Write(Request, kw_only=True, tag_field="op", tag="write"):
     """Make the path a file with exactly these chunks, or give the file there this new version.
 
     `expected`: an ETag the path must have now; `"none"`: nothing may be there; absent: either.
@@ -36,7 +36,7 @@ class Write(Request, tag_field="op", tag="write"):
     durability: Literal["majority", "all"] = "majority"
 
 
-class MakeDirectory(Request, tag_field="op", tag="mkdir"):
+class MakeDirectory(Request, kw_only=True, tag_field="op", tag="mkdir"):
     """Make a directory. With `parents`, missing ones on the way too, and one that is there is fine."""
 
     path: str
@@ -45,7 +45,7 @@ class MakeDirectory(Request, tag_field="op", tag="mkdir"):
     mode: int | None = None
 
 
-class Remove(Request, tag_field="op", tag="remove"):
+class Remove(Request, kw_only=True, tag_field="op", tag="remove"):
     """Remove a file or an empty directory; with `recursive` a directory and all below it."""
 
     path: str
@@ -54,7 +54,7 @@ class Remove(Request, tag_field="op", tag="remove"):
     expected: str | None = None
 
 
-class Rename(Request, tag_field="op", tag="rename"):
+class Rename(Request, kw_only=True, tag_field="op", tag="rename"):
     """Give what `path` leads to the path `target`, as POSIX rename does.
 
     A file may replace a file, a directory an empty directory; with `replace` false nothing.
@@ -71,7 +71,7 @@ class Rename(Request, tag_field="op", tag="rename"):
 Operation = Write | MakeDirectory | Remove | Rename
 
 
-class Receipt(Request):
+class Receipt(Request, kw_only=True):
     """A fileserver's word, opaque to clients: `body` is a `wire.receipts.ReceiptBody`, `mac` its proof."""
 
     fileserver: int
@@ -79,7 +79,7 @@ class Receipt(Request):
     mac: bytes
 
 
-class CommitRequest(Request):
+class CommitRequest(Request, kw_only=True):
     """At most OPERATIONS_MAX operations. A session is needed where receipts are given."""
 
     request_id: str
@@ -90,14 +90,14 @@ class CommitRequest(Request):
     message: str = ""
 
 
-class OperationResult(Reply):
+class OperationResult(Reply, kw_only=True):
     """What one operation left at its path: absent ETag for a removal."""
 
     inode: int
     etag: str | None = None
 
 
-class CommitReply(Reply):
+class CommitReply(Reply, kw_only=True):
     """The commit's number and time, and a result for each operation in order."""
 
     commit: int
@@ -106,13 +106,13 @@ class CommitReply(Reply):
     results: list[OperationResult]
 
 
-class SettleRequest(Request):
+class SettleRequest(Request, kw_only=True):
     """Ask for the outcome of a commit whose answer was lost."""
 
     request_id: str
 
 
-class SettleReply(Reply):
+class SettleReply(Reply, kw_only=True):
     """`aborted`: the request was not known and now never takes effect."""
 
     outcome: Literal["committed", "refused", "aborted"]

@@ -18,7 +18,7 @@ LIST_ENTRIES_MAX = 1000
 OPEN_CHUNKS_MAX = 16384
 
 
-class PathText(Request):
+class PathText(Request, kw_only=True):
     """One path; see `wire.names`."""
 
     path: str
@@ -42,7 +42,7 @@ class ChunkRef(NamedTuple):
     size: int
 
 
-class Entry(Reply):
+class Entry(Reply, kw_only=True):
     """One version of one file or directory. `name` is empty for the root."""
 
     name: str
@@ -61,21 +61,21 @@ class Entry(Reply):
         return names.from_text(self.name, self.name_b64)
 
 
-class StatRequest(Request):
+class StatRequest(Request, kw_only=True):
     """At most STAT_PATHS_MAX paths."""
 
     paths: list[PathText]
     at: str | None = None
 
 
-class StatResult(Reply):
+class StatResult(Reply, kw_only=True):
     """Exactly one of the two, in the order of the request's paths."""
 
     entry: Entry | None = None
     error: Problem | None = None
 
 
-class StatReply(Reply):
+class StatReply(Reply, kw_only=True):
     """Results in the order of the request."""
 
     commit: int
@@ -83,7 +83,7 @@ class StatReply(Reply):
     results: list[StatResult]
 
 
-class ListRequest(Request):
+class ListRequest(Request, kw_only=True):
     """A directory's entries in the order of their names' bytes. A cursor keeps the first page's commit."""
 
     path: str
@@ -93,7 +93,7 @@ class ListRequest(Request):
     at: str | None = None
 
 
-class ListReply(Reply):
+class ListReply(Reply, kw_only=True):
     """One page; `cursor` is absent on the last."""
 
     commit: int
@@ -102,7 +102,7 @@ class ListReply(Reply):
     cursor: str | None = None
 
 
-class OpenRequest(Request):
+class OpenRequest(Request, kw_only=True):
     """A file's version and the chunks that cover its bytes from `start` on.
 
     `known` is an ETag: where it is still the version, the reply says `unchanged` and no chunks.
@@ -116,7 +116,7 @@ class OpenRequest(Request):
     limit: int = OPEN_CHUNKS_MAX
 
 
-class OpenReply(Reply):
+class OpenReply(Reply, kw_only=True):
     """Chunks in order; the first begins at byte `offset`. `next_start` is absent at the file's end."""
 
     commit: int

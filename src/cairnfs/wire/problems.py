@@ -11,7 +11,7 @@ from cairnfs.wire.codec import Reply
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Reply):
+class Problem(Reply, kw_only=True):
     """One error. `code` is stable and for programs; the other texts are for people."""
 
     code: str

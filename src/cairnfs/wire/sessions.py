@@ -11,13 +11,13 @@ from __future__ import annotations
 from cairnfs.wire.codec import Reply, Request
 
 
-class SessionRequest(Request):
+class SessionRequest(Request, kw_only=True):
     """Begin a session. `label` tells people what it is: host and command."""
 
     label: str = ""
 
 
-class SessionReply(Reply):
+class SessionReply(Reply, kw_only=True):
     """The session's id and times; `commit` is the present commit, which the session needs at first."""
 
     session: str
@@ -28,14 +28,14 @@ class SessionReply(Reply):
     lease_ms: int
 
 
-class RenewRequest(Request):
+class RenewRequest(Request, kw_only=True):
     """`counter` grows with each renewal; `needs` never falls."""
 
     counter: int
     needs: int
 
 
-class RenewReply(Reply):
+class RenewReply(Reply, kw_only=True):
     """The present commit, by which `needs` may be raised next time."""
 
     commit: int

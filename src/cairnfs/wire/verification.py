@@ -5,14 +5,14 @@ from __future__ import annotations
 from cairnfs.wire.codec import Reply, Request
 
 
-class Finding(Reply):
+class Finding(Reply, kw_only=True):
     """One thing that is wrong: the invariant's stable name and what was seen."""
 
     invariant: str
     detail: str
 
 
-class VerifyDatabaseReply(Reply):
+class VerifyDatabaseReply(Reply, kw_only=True):
     """What was counted (rows by kind, invariants checked) and what is wrong (at most 100)."""
 
     commit: int
@@ -20,7 +20,7 @@ class VerifyDatabaseReply(Reply):
     findings: list[Finding]
 
 
-class VerifyGroupsRequest(Request):
+class VerifyGroupsRequest(Request, kw_only=True):
     """Compare groups `first` to `last` (inclusive) with the members' inventories."""
 
     first: int
@@ -28,7 +28,7 @@ class VerifyGroupsRequest(Request):
     deep: bool = False
 
 
-class VerifyGroupsReply(Reply):
+class VerifyGroupsReply(Reply, kw_only=True):
     """Chunks that versions name, copies found, copies missing though durable elsewhere, findings."""
 
     chunks: int
@@ -39,7 +39,7 @@ class VerifyGroupsReply(Reply):
     findings: list[Finding]
 
 
-class InventoryRequest(Request):
+class InventoryRequest(Request, kw_only=True):
     """Asked of a fileserver: its chunks with low <= hash < high, in order. `deep` reads every byte."""
 
     low: bytes
@@ -48,7 +48,7 @@ class InventoryRequest(Request):
     deep: bool = False
 
 
-class InventoryReply(Reply):
+class InventoryReply(Reply, kw_only=True):
     """`next` is where to go on; absent at the end. `chunks`: (hash, size, begin)."""
 
     fileserver: int
