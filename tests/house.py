@@ -30,7 +30,7 @@ SEES: dict[str, frozenset[str]] = {
     "core": FLOOR - {"clock"},
     "wire": FLOOR | {"core"},
     "net": FLOOR | {"core", "wire"},
-    "metadata": FLOOR | {"core"},
+    "metadata": FLOOR | {"core", "wire"},
     "control": _UP_TO_NET | {"metadata"},
     "fileserver": _UP_TO_NET,
     "client": _UP_TO_NET,
