@@ -56,6 +56,20 @@ class GetRequest(Request, kw_only=True):
     hashes: list[bytes]
 
 
+class FetchRequest(Request, kw_only=True):
+    """Asked of a member that lacks chunks: copy them from these fileservers, tried in this order."""
+
+    hashes: list[bytes]
+    sources: list[int]
+
+
+class FetchReply(Reply, kw_only=True):
+    """How many chunks were copied and fsynced, and which no source gave."""
+
+    fetched: int
+    missing: list[bytes] = []
+
+
 def head(chunk: Hash, length: int, state: int = CHUNK) -> bytes:
     """The 37 bytes before a frame's payload."""
     return _HEAD.pack(chunk, state, length)

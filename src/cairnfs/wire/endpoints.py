@@ -363,5 +363,23 @@ INVENTORY = Endpoint(
     "Which chunks are here",
 )
 
+FETCH_CHUNKS = Endpoint(
+    "fetch_chunks",
+    "fileserver",
+    "POST",
+    "/v1/chunks/fetch",
+    chunks.FetchRequest,
+    chunks.FetchReply,
+    "fileserver",
+    "Copy chunks that this member lacks from other members",
+    (e.TooLarge, e.NoSpace),
+)
+
 #: What a fileserver serves.
-FILESERVER: tuple[Endpoint[Any, Any], ...] = (PUT_CHUNKS, FORWARD_CHUNKS, GET_CHUNKS, INVENTORY)
+FILESERVER: tuple[Endpoint[Any, Any], ...] = (
+    PUT_CHUNKS,
+    FORWARD_CHUNKS,
+    GET_CHUNKS,
+    INVENTORY,
+    FETCH_CHUNKS,
+)
