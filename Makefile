@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench venv pins clean
+.PHONY: help demo test check bench docs venv pins clean
 
 help:            ## these words
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,9 @@ check: venv      ## lint, format, types
 
 bench: venv      ## what Cairn does on this machine, beside the machine's own limits
 	$(BIN)/python -m bench
+
+docs: venv       ## the tables in docs/PROTOCOL.md anew from the code
+	$(BIN)/python -m tests.reference
 
 venv: .venv/.ready ## the environment in .venv, from the pins
 
