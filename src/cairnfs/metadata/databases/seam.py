@@ -7,6 +7,10 @@ in the common ground of the two: `?` for parameters, `{given}` for a table of gi
 Threads: `Database` may be used from any thread, at most `readers` reads and one write at a time per
 process; a `Tx` belongs to the call that it was passed to and must not outlive it. Nobody calls
 begin, commit or rollback: a function is passed in.
+
+More marks in SQL: `{lock}` at a SELECT's end locks its rows until the tx ends. No literal question
+mark. Truth (EXISTS, comparisons) comes out as 0 or 1, sums as integers. A statement that failed ends
+its tx: a function that goes on after it finds nothing committed and an AssertionError.
 """
 
 from __future__ import annotations

@@ -1,0 +1,275 @@
+"""PostgreSQL through psycopg: one writing connection, a few for reading, made anew when they break.
+
+What belongs here: the database, its transactions, which errors mean what. What does not: sessions'
+settings (`postgres_session.py`), the schema's making (`opening.py`), SQL (`rows/`), repeating
+(`driver.py`).
+
+Writes are READ COMMITTED and take the clock row first; a read is one REPEATABLE READ snapshot. A
+connection that breaks under COMMIT leaves the outcome unknown; whoever then locks the clock row waits
+until the server has decided. Each new writing connection looks at the server's timeline: a failover
+begins a new incarnation before anything else is written.
+
+Threads: any. One write at a time, `readers` reads beside it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from cairnfs.clock import Clock
+from cairnfs.errors import NoSpace, Unreachable
+from cairnfs.metadata.databases import dialect
+from cairnfs.metadata.databases.arrays import pack
+from cairnfs.metadata.databases.opening import Origin, follow_timeline, make_or_check
+from cairnfs.metadata.databases.postgres_session import Session, connect, tables, timeline
+from cairnfs.metadata.databases.seam import Again, CommitUnknown, R, Row, Tx, Value
+
+#: How long a reader or writer waits for its turn.
+WAIT_S = 10.0
+#: How often a read is begun again after a lost connection or a conflict.
+READ_TRIES = 3
+#: SQLSTATEs after which the same tx may succeed: whole classes by two letters, else one by one.
+_AGAIN = (
+    "40",  # serialization failure, deadlock
+    "08",  # connection
+    "57",  # cancelled by a timeout, shutting down, starting up
+    "53",  # out of connections or memory (53100, the disk, is told apart before)
+    "55P03",  # lock_timeout
+    "25P03",  # idle_in_transaction_session_timeout
+    "25006",  # read-only: a standby that was the primary
+)
+_DISK_FULL = "53100"
+_OPENING_KEY = 0x63616972  # of the advisory lock under which one process at a time makes the schema
+
+
+class PostgresTx:
+    """A `Tx` on one connection."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._cursor = session.cursor(binary=True)
+
+    def rows(self, sql: str, *args: Value) -> list[Row]:
+        """See `Tx.rows`."""
+        return self._cursor.execute(dialect.postgres(sql), args).fetchall()
+
+    def row(self, sql: str, *args: Value) -> Row | None:
+        """See `Tx.row`."""
+        found = self.rows(sql, *args)
+        assert len(found) <= 1, f"{len(found)} rows: {sql}"
+        return found[0] if found else None
+
+    def run(self, sql: str, *args: Value) -> int:
+        """See `Tx.run`."""
+        return max(self._cursor.execute(dialect.postgres(sql), args).rowcount, 0)
+
+    def rows_given(
+        self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value
+    ) -> list[Row]:
+        """See `Tx.rows_given`."""
+        return self._given(sql, columns, given, args).fetchall() if given else []
+
+    def run_given(self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value) -> int:
+        """See `Tx.run_given`."""
+        return self._given(sql, columns, given, args).rowcount if given else 0
+
+    def now_us(self) -> int:
+        """The server's time."""
+        (now_us,) = self.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0]
+        assert isinstance(now_us, int)
+        return now_us
+
+    def _given(
+        self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], args: tuple[Value, ...]
+    ) -> psycopg.Cursor[Row]:
+        types = dialect.columns(columns).types
+        arrays = map(pack, types, zip(*given, strict=True))
+        return self._cursor.execute(dialect.postgres_given(sql, columns), (*args, *arrays))
+
+
+class PostgresDatabase:
+    """A `Database` in PostgreSQL, in the schema that the connection finds first."""
+
+    kind = "postgresql"
+
+    def __init__(
+        self,
+        dsn: str,
+        clock: Clock,
+        *,
+        readers: int = 4,
+        unsafe: bool = False,
+        origin: Origin | None = None,
+    ) -> None:
+        """Open the database that `dsn` names, or make the schema in it.
+
+        `unsafe` takes a server with fsync=off, which loses acknowledged commits with the power.
+        Raises Unreachable, ForeignCluster, BadRequest (fsync off, not UTF8, a newer Cairn's).
+        """
+        self._dsn = dsn
+        self._clock = clock
+        self._unsafe = unsafe
+        self._closed = False
+        self._writing = threading.Lock()
+        self._turns = threading.BoundedSemaphore(readers)
+        self._guard = threading.Lock()
+        self._idle: list[Session] = []
+        self._writer: Session | None = None
+        self._timeline = -1
+        try:
+            self.write(lambda tx: self._open(tx, origin or Origin()))
+        except Again as error:
+            self.close()
+            raise Unreachable(f"PostgreSQL cannot be used: {error.detail}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, function: Callable[[Tx], R]) -> R:
+        """See `Database.read`."""
+        for left in reversed(range(READ_TRIES)):
+            try:
+                with self._reader() as session:
+                    return _run(session, b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", function)
+            except Again:
+                if not left or self._closed:
+                    raise
+        raise AssertionError("unreachable")
+
+    def write(self, function: Callable[[Tx], R]) -> R:
+        """See `Database.write`."""
+        if not self._writing.acquire(timeout=WAIT_S):
+            raise Again("the database is busy")
+        try:
+            session = self._writing_session()
+            try:
+                return _run(session, b"BEGIN ISOLATION LEVEL READ COMMITTED", function)
+            finally:
+                if session.lost():
+                    self._writer = None
+        finally:
+            self._writing.release()
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        with self._guard:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def _open(self, tx: Tx, origin: Origin) -> None:
+        tx.rows("SELECT pg_advisory_xact_lock(?)", _OPENING_KEY)
+        make_or_check(tx, self.kind, tables(tx), origin, timeline=self._timeline)
+
+    def _writing_session(self) -> Session:
+        """The writing connection, alive as far as a look at its socket can tell, or a new one."""
+        if self._closed:
+            raise Again("the database is closed")
+        if self._writer is not None and not self._writer.gone():
+            return self._writer
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        session = self._connect("writer")
+        try:
+            now = _run(session, b"BEGIN", timeline)
+            if self._timeline not in (-1, now):
+                _run(session, b"BEGIN", lambda tx: follow_timeline(tx, now))
+        except BaseException:
+            session.close()
+            raise
+        self._timeline = now
+        self._writer = session
+        return session
+
+    @contextmanager
+    def _reader(self) -> Iterator[Session]:
+        if not self._turns.acquire(timeout=WAIT_S):
+            raise Again("too many readers of the database")
+        try:
+            with self._guard:
+                if self._closed:
+                    raise Again("the database is closed")
+                session = self._idle.pop() if self._idle else None
+            session = session or self._connect("reader")
+            try:
+                yield session
+            finally:
+                self._give_back(session)
+        finally:
+            self._turns.release()
+
+    def _give_back(self, session: Session) -> None:
+        with self._guard:
+            if self._closed or session.lost():
+                session.close()
+            else:
+                self._idle.append(session)
+
+    def _connect(self, role: str) -> Session:
+        try:
+            return connect(self._dsn, role, unsafe=self._unsafe)
+        except psycopg.OperationalError as error:
+            raise Again(f"no connection to the database: {str(error).strip()}") from error
+
+
+def _run(session: Session, begin: bytes, function: Callable[[Tx], R]) -> R:
+    """One tx on `session`: begin, call, commit. A session that is in doubt is closed."""
+    try:
+        session.say(begin)
+        result = function(PostgresTx(session))
+        # A statement failed and the function went on: the server would answer COMMIT with ROLLBACK.
+        assert session.info.transaction_status == TransactionStatus.INTRANS, "the tx has failed"
+    except BaseException as error:
+        _roll_back(session)
+        _say_what_it_means(error)
+        raise
+    _commit(session)
+    return result
+
+
+def _commit(session: Session) -> None:
+    session.take_warning()
+    try:
+        session.say(b"COMMIT")
+    except BaseException as error:
+        if session.lost() or not isinstance(error, psycopg.Error):
+            session.close()
+            raise CommitUnknown(f"the database went away during COMMIT: {str(error).strip()}") from error
+        _say_what_it_means(error)
+        raise
+    warning = session.take_warning()
+    if warning is not None:
+        # "Committed locally, but might not have been replicated": the next COMMIT waits for both.
+        session.close()
+        raise CommitUnknown(warning)
+
+
+def _roll_back(session: Session) -> None:
+    if session.lost() or session.info.transaction_status == TransactionStatus.IDLE:
+        return
+    try:
+        session.say(b"ROLLBACK")
+    except BaseException:  # noqa: BLE001  (whatever it was, the connection is not fit for another tx)
+        with suppress(psycopg.Error):
+            session.close()
+
+
+def _say_what_it_means(error: BaseException) -> None:
+    """Raise the error of Cairn that `error` stands for, if it is one of PostgreSQL that has a meaning."""
+    if isinstance(error, psycopg.Error):
+        state = error.sqlstate or ""
+        if state == _DISK_FULL:
+            hint = "free space on the disk that holds the database"
+            raise NoSpace("the disk of the database is full", hint=hint) from error
+        if state.startswith(_AGAIN) or (not state and isinstance(error, psycopg.OperationalError)):
+            raise Again(f"the database asked to try again: {str(error).strip()}") from error
