@@ -59,18 +59,25 @@ class TokenChecker:
         self._cluster_id = cluster_id
         self._clock = clock
         self._cache_max = cache_max
-        self._known: dict[str, Caller] = {}
+        self._jwks: list[dict[str, Any]] = []
         self._keys: dict[str, OKPKey] = {}
+        self._known: dict[str, Caller] = {}
         self.update(jwks)
 
     def update(self, jwks: Iterable[Mapping[str, Any]]) -> None:
         """Take these keys in place of the former; what a key that is gone has signed is void at once."""
-        keys = {}
-        for key in jwks:
-            if key.get("use") == "sig" and key.get("crv") == CURVE and isinstance(key.get("kid"), str):
-                keys[str(key["kid"])] = OKPKey.import_key(dict(key))
-        self._keys = keys
+        self._jwks = [dict(key) for key in jwks]
+        self._keys = {
+            str(key["kid"]): OKPKey.import_key(key)
+            for key in self._jwks
+            if key.get("use") == "sig" and key.get("crv") == CURVE and "kid" in key
+        }
         self._known = {}
+
+    @property
+    def keys(self) -> list[dict[str, Any]]:
+        """The JWKS in use, to be kept for a start while the control plane is away."""
+        return self._jwks
 
     def __call__(self, token: str) -> Caller:
         """Who calls. Raises TokenInvalid, TokenExpired."""

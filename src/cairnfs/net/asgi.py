@@ -1,0 +1,197 @@
+"""The HTTP server's side of one exchange, in terms of ASGI: bodies in, answers out.
+
+What belongs here: types of the ASGI seam, reading a body within its limits, sending replies,
+problems and streams. What does not: routes and handlers (`serving/`). Imports no server, so that
+doors and the in-process transport can use it too. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from cairnfs.errors import BadRequest, CairnError, DeadlineExceeded, LengthMismatch, TooLarge
+from cairnfs.wire import codec, problems
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+#: The key in `scope["extensions"]` under which Cairn's own servers put a `Peer`.
+PEER = "cairn.peer"
+JSON = b"application/json"
+#: What callers may choose as X-Request-Id; anything else is replaced.
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Peer(Protocol):
+    """The other end of a connection, as far as an application may know and touch it."""
+
+    @property
+    def gone(self) -> bool:
+        """True once nobody listens any more."""
+        ...
+
+    def cut(self) -> None:
+        """Break the connection, so that an unfinished answer cannot be taken for a whole one."""
+        ...
+
+
+class ClientGone(Exception):
+    """Nobody waits for the answer any more. Not an error of anyone: never logged, never answered."""
+
+
+class Headers(Mapping[str, str]):
+    """Headers by lower-case name, decoded only when asked. The last of several equal names counts."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        """`raw`: names in lower case, as ASGI gives them."""
+        self.raw: dict[bytes, bytes] = dict(raw)
+
+    def __getitem__(self, name: str) -> str:
+        return self.raw[name.encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def announced(self) -> int | None:
+        """Content-Length in bytes, if there is one. Raises LengthMismatch where it is no number."""
+        text = self.raw.get(b"content-length")
+        if text is None:
+            return None
+        if not text.isdigit() or len(text) > 18:
+            raise LengthMismatch("Content-Length is not a number")
+        return int(text)
+
+    def request_id(self) -> str:
+        """X-Request-Id where it is a sane one, else a new one."""
+        given = self.raw.get(b"x-request-id", b"")
+        return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+class BodyPieces:
+    """A request's body as it arrives: an async iterator of non-empty pieces.
+
+    Raises TooLarge once it is over `limit_bytes` (None: no limit), LengthMismatch where it ends before
+    or goes on after `announced_bytes`, or where the client went away within it.
+    """
+
+    __slots__ = ("_announced", "_done", "_limit", "_receive", "seen_bytes")
+
+    def __init__(self, receive: Receive, *, limit_bytes: int | None, announced_bytes: int | None) -> None:
+        if limit_bytes is not None and announced_bytes is not None and announced_bytes > limit_bytes:
+            raise TooLarge(f"the body has {announced_bytes} bytes, at most {limit_bytes} are taken")
+        self._receive = receive
+        self._limit = limit_bytes
+        self._announced = announced_bytes
+        self._done = False
+        self.seen_bytes = 0
+
+    def __aiter__(self) -> BodyPieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._done:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._done = True
+                raise LengthMismatch(f"the client went away after {self.seen_bytes} bytes of the body")
+            piece: bytes = message.get("body", b"")
+            self._done = not message.get("more_body", False)
+            self._count(len(piece))
+            if piece:
+                return piece
+        raise StopAsyncIteration
+
+    def _count(self, size: int) -> None:
+        self.seen_bytes += size
+        if self._limit is not None and self.seen_bytes > self._limit:
+            self._done = True
+            raise TooLarge(f"the body is over {self._limit} bytes")
+        announced = self._announced
+        if announced is not None and (
+            self.seen_bytes > announced or (self._done and self.seen_bytes < announced)
+        ):
+            self._done = True
+            raise LengthMismatch(f"announced {announced} bytes, the body has another length")
+
+    async def whole(self) -> bytes:
+        """The whole body at once; only sane with a limit."""
+        first = [piece async for piece in self]
+        return first[0] if len(first) == 1 else b"".join(first)
+
+
+def peer_of(scope: Scope) -> Peer | None:
+    """The other end, where the server tells of it."""
+    extensions = scope.get("extensions")
+    return extensions.get(PEER) if extensions else None
+
+
+async def answer(send: Send, status: int, headers: RawHeaders, body: bytes = b"") -> None:
+    """A whole answer; Content-Length is added."""
+    headers = [*headers, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def answer_problem(
+    send: Send, error: CairnError, request_id: str | None = None, headers: RawHeaders | None = None
+) -> None:
+    """An error as a problem document, with Retry-After where it makes sense to come again."""
+    extra: RawHeaders = [(b"content-type", problems.MEDIA_TYPE.encode()), *(headers or [])]
+    if request_id is not None:
+        extra.append((b"x-request-id", request_id.encode()))
+    if error.retry_after_ms is not None:
+        extra.append((b"retry-after", b"%d" % -(-error.retry_after_ms // 1000)))
+    elif error.retryable and error.status in (429, 503):
+        extra.append((b"retry-after", b"1"))
+    if error.status == 401:
+        extra.append((b"www-authenticate", b"Bearer"))
+    await answer(send, error.status, extra, codec.encode(problems.from_error(error, request_id)))
+
+
+async def answer_pieces(
+    scope: Scope,
+    send: Send,
+    status: int,
+    headers: RawHeaders,
+    pieces: AsyncIterable[bytes],
+    length: int | None = None,
+) -> None:
+    """A streamed answer, each piece sent when the one before has gone out.
+
+    `length` in bytes is announced where it is known. Raises ClientGone when nobody listens; whatever
+    `pieces` raises passes through, and then the connection must be cut: the head is already out.
+    """
+    if length is not None:
+        headers = [*headers, (b"content-length", b"%d" % length)]
+    peer = peer_of(scope)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    async for piece in pieces:
+        if peer is not None and peer.gone:
+            raise ClientGone
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def deadline_ms(headers: Headers, name: bytes, default_ms: int, maximum_ms: int) -> int:
+    """The time that the caller gives, in milliseconds. Raises DeadlineExceeded for none left."""
+    text = headers.raw.get(name)
+    if text is None:
+        return default_ms
+    if not text.isdigit() or len(text) > 9:
+        raise BadRequest(f"{name.decode()}: a whole number of milliseconds, 1 to {maximum_ms}")
+    given = int(text)
+    if given == 0:
+        raise DeadlineExceeded("no time was left when the request arrived")
+    return min(given, maximum_ms)

@@ -1,0 +1,190 @@
+"""The HTTP/1.1 connection: uvicorn's httptools protocol with Cairn's limits and quiet manners.
+
+What it adds: bounds on the request line, headers and connections; a head that never ends, a body that
+stops coming and a reader that stops reading end the connection (`stalled`, asked by the server's sweep,
+so that no request pays for a timer); refusals are problem documents; what strangers send is not a
+warning in our log. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+import structlog
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from cairnfs.clock import Clock
+from cairnfs.errors import BadRequest, CairnError, TooLarge
+from cairnfs.net import asgi
+from cairnfs.wire import codec, problems
+
+#: Request line and headers together.
+HEAD_MAX_BYTES = 64 * 1024
+HEADERS_MAX = 128
+CONNECTIONS_MAX = 4096
+#: How long a head may take from its first byte (or from the connection's start).
+HEAD_S = 30.0
+#: How long nothing may come of a body that the application waits for, or nothing go out of an answer.
+STALL_S = 60.0
+#: How long the rest of a body is still swallowed after the answer to it.
+SWALLOW_S = 10.0
+
+_log = structlog.get_logger("cairnfs.net.serving")
+
+
+class ConnectionPeer:
+    """The other end of one exchange on one connection."""
+
+    __slots__ = ("_connection", "_cycle")
+
+    def __init__(self, connection: BoundedProtocol, cycle: RequestResponseCycle) -> None:
+        self._connection = connection
+        self._cycle = cycle
+
+    @property
+    def gone(self) -> bool:
+        """True once the connection is lost."""
+        return self._cycle.disconnected
+
+    def cut(self) -> None:
+        """Reset the connection."""
+        self._cycle.disconnected = True
+        self._connection.transport.abort()
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        clock: Clock,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._clock = clock
+        self._head_bytes = 0
+        self._in_head = True
+        self._in_body = False
+        self._head_at = self._heard_at = clock.monotonic()
+        self._answered_at: float | None = None
+        self._paused_at: float | None = None
+        self._refusal: CairnError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or drop it where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            _log.error("too many connections", limit=CONNECTIONS_MAX)
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; refuse what is not HTTP or over the limits."""
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        self._heard_at = self._clock.monotonic()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            _log.debug("upgrade ignored")
+        except httptools.HttpParserError as error:
+            refusal = self._refusal or BadRequest("this is not HTTP/1.1")
+            _log.debug("refused", why=refusal.detail, cause=str(error))
+            self._refuse(refusal)
+
+    def _should_upgrade(self) -> bool:
+        return False
+
+    def _refuse(self, error: CairnError) -> None:
+        if self.transport.is_closing():
+            return
+        if self._may_speak():
+            body = codec.encode(problems.from_error(error))
+            lines = (
+                f"HTTP/1.1 {error.status} {error.title()}",
+                f"content-type: {problems.MEDIA_TYPE}",
+                f"content-length: {len(body)}",
+                "connection: close",
+            )
+            self.transport.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        self.transport.close()
+
+    def _may_speak(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _bound(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_MAX_BYTES or len(self.headers) > HEADERS_MAX:
+            self._refusal = TooLarge(
+                f"request line and headers have at most {HEAD_MAX_BYTES} bytes and {HEADERS_MAX} headers"
+            )
+            raise self._refusal
+
+    def on_message_begin(self) -> None:
+        """A request line begins."""
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._head_at = self._heard_at
+        self._in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._bound(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._bound(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: the application starts in the loop's next step."""
+        super().on_headers_complete()
+        self._in_head = False
+        self._in_body = True
+        self._answered_at = None
+        peer: Any = ConnectionPeer(self, self.cycle)
+        self.scope["extensions"] = {asgi.PEER: peer}
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The answer is out; the body may still be coming in and is thrown away."""
+        if self._in_body:
+            self._answered_at = self._clock.monotonic()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """The kernel and our buffer are full."""
+        self._paused_at = self._clock.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        self._paused_at = None
+        super().resume_writing()
+
+    def stalled(self, now: float) -> str:
+        """Why this connection has to end, if it has; `now` in the clock's monotonic seconds."""
+        if self._paused_at is not None and now - self._paused_at > STALL_S:
+            return "the answer is not read"
+        if self._in_body:
+            if self._answered_at is not None:
+                return "a body went on after its answer" if now - self._answered_at > SWALLOW_S else ""
+            if now - self._heard_at > STALL_S and not self.flow.read_paused:
+                return "the body stopped coming"
+        elif self._in_head and now - self._head_at > HEAD_S:
+            return "the head did not end"
+        return ""

@@ -1,0 +1,197 @@
+"""A listening socket with an application behind it: uvicorn, embedded.
+
+What belongs here: starting, stopping, sockets, TLS, the sweep over stalled connections. Signals
+are the process owner's: nothing is caught here. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+
+from cairnfs.clock import Clock, SystemClock
+from cairnfs.errors import BadRequest, Conflict
+from cairnfs.net import tls as tls_files
+from cairnfs.net.asgi import ASGIApp
+from cairnfs.net.serving.protocol import BoundedProtocol
+from cairnfs.net.tls import TlsFiles
+
+#: Longer than any client of ours keeps an idle connection, so that it is never we who close one just
+#: as a request comes in.
+KEEP_ALIVE_S = 75
+STOP_S = 5
+SWEEP_S = 5.0
+
+_log = structlog.get_logger("cairnfs.net.serving")
+
+
+class Server:
+    """One application on one address."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: TlsFiles | None = None,
+        fd: int | None = None,
+        insecure: bool = False,
+        clock: Clock | None = None,
+        stop_s: int = STOP_S,
+    ) -> None:
+        """Port 0 takes a free one. `fd` is a socket that already listens, instead of host and port.
+
+        Raises BadRequest for an address beyond this machine without TLS, unless `insecure`.
+        """
+        if tls is None and not insecure and fd is None and not is_loopback(host):
+            raise BadRequest(
+                f"will not serve on {host} without TLS: anyone on the way could read tokens and files",
+                hint="give a certificate and key, or --insecure in a network you trust",
+            )
+        self.host = host
+        self.port = port
+        self._tls = tls
+        self._fd = fd
+        self._clock = clock or SystemClock()
+        context = None if tls is None else tls_files.server_context(tls)
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http=functools.partial(BoundedProtocol, clock=self._clock),  # type: ignore[arg-type]
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=stop_s,
+                ssl_context_factory=None if context is None else lambda *_: context,
+            ),
+            self._clock,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def origin(self) -> str:
+        """`http://host:port`, once started."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen; `port` is the real one then. Raises Conflict where the port is taken."""
+        assert self._task is None, "started already"
+        listener = self._listener()
+        self.port = listener.getsockname()[1] if listener.family != socket.AF_UNIX else 0
+        self._task = asyncio.create_task(self._uvicorn.serve(sockets=[listener]), name="http-server")
+        ready = asyncio.create_task(self._uvicorn.ready.wait())
+        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await self._task
+        _log.info("listening", origin=self.origin)
+
+    def _listener(self) -> socket.socket:
+        if self._fd is not None:
+            return socket.socket(fileno=os.dup(self._fd))
+        where = f"{self.host}:{self.port}"
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+            family, kind, protocol, _, address = found[0]
+            listener = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise BadRequest(f"cannot listen on {where}: {error.strerror}") from error
+        try:
+            if os.name == "posix":
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            # Listening at once, not first inside the loop: two servers may otherwise both be bound.
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(f"{where} is taken by another process", hint="choose another port") from error
+            raise BadRequest(f"cannot listen on {where}: {error.strerror}") from error
+        return listener
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then stop. Starts first if that was not done."""
+        if self._task is None:
+            await self.start()
+        assert self._task is not None
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Take no more connections, let the running requests end within a few seconds, close all."""
+        if self._task is None:
+            return
+        self._uvicorn.leave()
+        task, self._task = self._task, None
+        await task
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without signal handlers, waking once a second instead of ten times."""
+
+    def __init__(self, config: uvicorn.Config, clock: Clock) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._clock = clock
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the process owner."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    def leave(self) -> None:
+        """End `main_loop`."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        """Keep the Date header fresh and end stalled connections until told to leave."""
+        swept = self._clock.monotonic()
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), 1.0)
+            now = self._clock.monotonic()
+            if now - swept >= SWEEP_S:
+                swept = now
+                self._sweep(now)
+
+    def _sweep(self, now: float) -> None:
+        for connection in list(self.server_state.connections):
+            why = connection.stalled(now) if isinstance(connection, BoundedProtocol) else ""
+            if why:
+                _log.info("connection ended", why=why)
+                connection.transport.abort()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
