@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cairnfs.net import logs
-
 from cairnfs.testing.databases import database, postgres, postgres_dsn
 
 __all__ = ["database", "postgres", "postgres_dsn"]  # fixtures, for whoever asks by name
