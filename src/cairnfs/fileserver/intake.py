@@ -1,0 +1,154 @@
+"""The store as the event loop sees it: bounded, and speaking in Cairn's errors.
+
+What belongs here: bounds on the bytes held by puts under way, and turning the store's exceptions
+into `cairnfs.errors`. What does not: what is stored how (`store.py`). One event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from cairnfs.errors import (
+    BadRequest,
+    Busy,
+    CairnError,
+    HashMismatch,
+    Internal,
+    NoSpace,
+    TooLarge,
+    Unavailable,
+)
+from cairnfs.fileserver import trouble
+from cairnfs.fileserver.store import Store
+from cairnfs.fileserver.writer import Put, Writer
+from cairnfs.ids import BootId, CommitNumber, Hash
+from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
+
+R = TypeVar("R")
+
+#: Bytes of puts under way. A put of unknown length counts as the largest; more puts wait.
+HELD_MAX_BYTES = 96 * 1024 * 1024
+WAITING_MAX = 1024
+#: A store that was full takes part again when so much, or a tenth of a smaller disk, is free.
+ROOM_AGAIN_BYTES = 256 * 1024 * 1024
+
+
+class Intake:
+    """Access to the store from the event loop."""
+
+    def __init__(self, readers: Executor) -> None:
+        """`readers` is the pool of threads in which the store is read. `attach` brings the store."""
+        self._attached: tuple[Store, Writer] | None = None
+        self._readers = readers
+        self._full = False
+        self._held = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    def attach(self, store: Store, writer: Writer) -> None:
+        """From now on this is the store."""
+        self._attached = (store, writer)
+
+    @property
+    def boot(self) -> BootId:
+        """This start's boot id."""
+        return self._opened()[0].boot_id
+
+    def _opened(self) -> tuple[Store, Writer]:
+        if self._attached is None:
+            raise Unavailable("the fileserver has not opened its store yet")
+        return self._attached
+
+    def full(self, free_bytes: int, total_bytes: int) -> bool:
+        """Whether the store takes no new chunks: since it refused one, until there is room again."""
+        if self._full and free_bytes >= min(ROOM_AGAIN_BYTES, total_bytes // 10):
+            self._full = False
+        return self._full
+
+    @asynccontextmanager
+    async def room(self, headers: Mapping[str, str]) -> AsyncIterator[None]:
+        """Hold room for a put's body, first come, first served. Raises Busy, TooLarge."""
+        size = _announced(headers)
+        if self._waiting or (self._held and self._held + size > HELD_MAX_BYTES):
+            if len(self._waiting) >= WAITING_MAX:
+                raise Busy("too many puts wait")
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                # Admitted and cancelled in the same turn of the loop: give the room back.
+                if turn.done() and not turn.cancelled():
+                    self._leave(size)
+                raise
+        else:
+            self._held += size
+        try:
+            yield
+        finally:
+            self._leave(size)
+
+    def _leave(self, size: int) -> None:
+        self._held -= size
+        while self._waiting:
+            size, turn = self._waiting[0]
+            if turn.done():
+                self._waiting.popleft()
+                continue
+            if self._held and self._held + size > HELD_MAX_BYTES:
+                break
+            self._waiting.popleft()
+            self._held += size
+            turn.set_result(None)
+
+    async def store(self, chunks: Sequence[tuple[Hash, bytes]], begin: int, *, rewrite: bool = False) -> None:
+        """Return when all these chunks are fsynced here. Their hashes must have been checked."""
+        if not chunks:
+            return
+        try:
+            puts = [
+                Put(digest, data, CommitNumber(begin), checked=True, rewrite=rewrite)
+                for digest, data in chunks
+            ]
+            await asyncio.wrap_future(self._opened()[1].submit(puts))
+        except trouble.StoreError as error:
+            self._full = self._full or isinstance(error, trouble.StoreFull)
+            raise refused(error) from error
+
+    async def read(self, function: Callable[[Store], R]) -> R:
+        """Call `function` with the store in a reader thread."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._readers, functools.partial(function, self._opened()[0]))
+        except trouble.StoreError as error:
+            raise refused(error) from error
+
+
+def refused(error: trouble.StoreError) -> CairnError:
+    """The error that the caller gets for one of the store."""
+    match error:
+        case trouble.StoreFull():
+            return NoSpace("the fileserver's disk is full")
+        case trouble.WriterBusy():
+            return Busy("the fileserver's writer has too much to do")
+        case trouble.ChunkRefused():
+            return HashMismatch(str(error))
+        case trouble.WriteFailed() | trouble.ReadFailed() | trouble.StoreClosed():
+            return Unavailable(f"the fileserver's store: {error}")
+    return Internal(f"the fileserver's store: {error}")
+
+
+def _announced(headers: Mapping[str, str]) -> int:
+    text = headers.get("content-length")
+    if text is None:
+        return PUT_BODY_MAX_BYTES
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise BadRequest("the announced length is no number")
+    if int(text) > PUT_BODY_MAX_BYTES:
+        raise TooLarge(f"a put has at most {PUT_BODY_MAX_BYTES} bytes")
+    return int(text)

@@ -1,0 +1,180 @@
+"""Taking chunks in: receive, check, append here and pass on at the same time, answer with a receipt.
+
+The fileserver that takes a put is the preferred entry, not an authority: any member may take it. It
+receives all bytes even of chunks that it has, so that an answer tells nobody what is stored here.
+What does not belong here: segments (`store.py`), the other members (`forward.py`). One event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from cairnfs.clock import Clock
+from cairnfs.core.placement import group_of
+from cairnfs.errors import BadRequest, CairnError, HashMismatch, NoSpace, NotAMember, TooFewCopies
+from cairnfs.fileserver.receipts import Upload, Votes, receipt
+from cairnfs.ids import FileserverId, Hash, SessionId
+from cairnfs.net.serving import Context
+from cairnfs.wire import chunks as wire
+from cairnfs.wire.receipts import Holder
+
+if TYPE_CHECKING:
+    from cairnfs.fileserver.intake import Intake
+    from cairnfs.fileserver.membership import Membership
+
+Chunk = tuple[Hash, bytes]
+
+#: When enough members hold a put, so long the others may still join the receipt. A receipt without
+#: a member makes its groups dirty, so a healthy member that is a little late is worth the wait.
+GRACE_S = 0.2
+#: The answer leaves so long before the caller's deadline.
+MARGIN_S = 0.25
+#: Up to here hashing on the event loop is cheaper than a thread.
+HASH_INLINE_BYTES = 64 * 1024
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Putting:
+    """The two ways in for chunks: from clients (`put`) and from fellow members (`forward`)."""
+
+    def __init__(self, intake: Intake, membership: Membership, clock: Clock) -> None:
+        """`intake` is this server's own store; `membership` knows the others."""
+        self._intake = intake
+        self._membership = membership
+        self._clock = clock
+
+    async def put(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.PutReply:
+        """Store a row of chunks here and at the other members; answer once enough of them have fsynced."""
+        upload = _upload(context)
+        async with self._intake.room(context.headers):
+            chunks = await _receive(pieces)
+            votes = Votes(self._membership.copies(), upload.durability)
+            shares = await self._shares(chunks, votes)
+            failure = await self._gather(shares, votes, upload, context.deadline - MARGIN_S)
+        if chunks and votes.nobody():
+            raise failure or TooFewCopies("no member of the group could take the chunks")
+        member = self._membership
+        return wire.PutReply(
+            boot=self._intake.boot,
+            receipt=receipt(
+                upload,
+                votes.holdings(),
+                cluster=member.cluster_id,
+                incarnation=member.incarnation,
+                fileserver=member.id,
+                key=member.receipt_key,
+            ),
+            short=votes.short(),
+        )
+
+    async def forward(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.ForwardReply:
+        """Store a row of chunks that a fellow member passes on."""
+        begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
+        async with self._intake.room(context.headers):
+            chunks = await _receive(pieces)
+            await self._intake.store(chunks, begin)
+        return wire.ForwardReply(fileserver=self._membership.id, boot=self._intake.boot)
+
+    async def _shares(self, chunks: Sequence[Chunk], votes: Votes) -> dict[FileserverId, list[Chunk]]:
+        """Which member gets which chunks, this one included."""
+        shares: dict[FileserverId, list[Chunk]] = defaultdict(list)
+        for digest, data in chunks:
+            group = group_of(digest)
+            members = self._membership.members(group)
+            if self._membership.id not in members:
+                # A client may know a newer map than this server.
+                await self._membership.refresh_map()
+                members = self._membership.members(group)
+                if self._membership.id not in members:
+                    raise NotAMember(f"fileserver {self._membership.id} is no member of group {group}")
+            votes.expect(members, digest, len(data))
+            for member in members:
+                shares[member].append((digest, data))
+        return shares
+
+    async def _gather(
+        self, shares: dict[FileserverId, list[Chunk]], votes: Votes, upload: Upload, deadline: float
+    ) -> CairnError | None:
+        """Store and pass on; count who answered until enough did. Gives this server's own failure."""
+        own: CairnError | None = None
+        waiting: set[asyncio.Future[Holder]] = set()
+        local: asyncio.Future[Holder] | None = None
+        for member, chunks in shares.items():
+            if member == self._membership.id:
+                local = asyncio.ensure_future(self._store(chunks, upload.begin))
+                waiting.add(local)
+            else:
+                waiting.add(self._membership.forwarder(member).send(chunks, upload.begin))
+        until = deadline
+        while waiting:
+            if votes.enough():
+                until = min(until, self._clock.monotonic() + GRACE_S)
+            left = until - self._clock.monotonic()
+            done, waiting = await asyncio.wait(
+                waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            for answer in done:
+                error = answer.exception()
+                if error is None:
+                    votes.hold(answer.result())
+                elif answer is local and isinstance(error, CairnError):
+                    own = error
+                elif not isinstance(error, CairnError):
+                    raise error
+                elif own is None and isinstance(error, NoSpace):
+                    own = error
+        if local in waiting:
+            # Not heard of in time: the append goes on, but this answer does not count on it.
+            local.add_done_callback(lambda late: late.cancelled() or late.exception())
+        return own
+
+    async def _store(self, chunks: Sequence[Chunk], begin: int) -> Holder:
+        await self._intake.store(chunks, begin)
+        return Holder(self._membership.id, self._intake.boot)
+
+
+async def _receive(pieces: AsyncIterator[bytes]) -> list[Chunk]:
+    """All chunks of a row, each checked against its hash."""
+    deframer = wire.Deframer()
+    chunks: list[Chunk] = []
+    async for piece in pieces:
+        for digest, state, data in deframer.feed(piece):
+            if state != wire.CHUNK or not data:
+                raise BadRequest("a put holds chunks of at least one byte only")
+            large = len(data) > HASH_INLINE_BYTES
+            real = await asyncio.to_thread(_hash, data) if large else _hash(data)
+            if real != digest:
+                raise HashMismatch(f"the bytes of chunk {digest.hex()} hash to {real.hex()}")
+            chunks.append((digest, data))
+    deframer.finish()
+    return chunks
+
+
+def _hash(data: bytes) -> bytes:
+    return blake3(data).digest()
+
+
+def _upload(context: Context) -> Upload:
+    assert context.caller is not None  # the endpoint's access is "user"
+    session = context.headers.get(wire.SESSION_HEADER, "")
+    if not _ID.fullmatch(session):
+        raise BadRequest(f"{wire.SESSION_HEADER} must be a session's id")
+    durability = context.headers.get(wire.DURABILITY_HEADER, "majority")
+    if durability not in ("majority", "all"):
+        raise BadRequest(f"{wire.DURABILITY_HEADER} is majority or all")
+    begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
+    return Upload(context.caller.user_id, SessionId(session), begin, durability)
+
+
+def _number(text: str, header: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise BadRequest(f"{header} must be a commit number")
+    return int(text)
