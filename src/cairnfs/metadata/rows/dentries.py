@@ -1,0 +1,57 @@
+"""Names in directories: writing them, and what is below a directory.
+
+What belongs here: the table `dentry` alone. What does not: what names lead to (`rows/nodes`). Any
+thread, inside a tx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cairnfs.ids import NEVER, CommitNumber, InodeId, Name
+from cairnfs.metadata.databases.seam import Tx
+
+_KEY = "parent BIGINT, name BYTES, born BIGINT"
+
+
+def insert(tx: Tx, rows: Sequence[tuple[InodeId, Name, CommitNumber, CommitNumber, InodeId, str]]) -> None:
+    """Insert (parent, name, born, died, inode, kind) each."""
+    tx.run_given(
+        "INSERT INTO dentry (parent, name, born, died, inode, kind)"
+        " SELECT g.parent, g.name, g.born, g.died, g.inode, g.kind FROM {given} AS g",
+        f"{_KEY}, died BIGINT, inode BIGINT, kind TEXT",
+        rows,
+    )
+
+
+def end(tx: Tx, rows: Sequence[tuple[InodeId, Name, CommitNumber, CommitNumber]]) -> None:
+    """Let live rows (parent, name, born, died) die at `died`."""
+    changed = tx.run_given(
+        f"UPDATE dentry SET died = g.died FROM {{given}} AS g WHERE dentry.parent = g.parent"
+        f" AND dentry.name = g.name AND dentry.born = g.born AND dentry.died = {NEVER}",
+        f"{_KEY}, died BIGINT",
+        rows,
+    )
+    assert changed == len(rows), f"{len(rows) - changed} names were not alive"
+
+
+def some_names(tx: Tx, directories: Sequence[InodeId]) -> dict[InodeId, bytes]:
+    """One live name of each of these directories; an empty one is left out."""
+    rows = tx.rows_given(
+        "SELECT g.parent, (SELECT d.name FROM dentry AS d WHERE d.parent = g.parent"
+        f" AND d.died = {NEVER} ORDER BY d.name LIMIT 1) FROM {{given}} AS g",
+        "parent BIGINT",
+        [(inode,) for inode in directories],
+    )
+    return {inode: name for inode, name in rows if name is not None}
+
+
+def first_name(tx: Tx, directory: InodeId, after: bytes) -> bytes | None:
+    """The first live name of a directory above `after`."""
+    row = tx.row(
+        f"SELECT d.name FROM dentry AS d WHERE d.parent = ? AND d.name > ? AND d.died = {NEVER}"
+        " ORDER BY d.name LIMIT 1",
+        directory,
+        after,
+    )
+    return None if row is None else row[0]

@@ -1,0 +1,135 @@
+"""What names lead to: dentries joined with the version of their inode that is visible.
+
+What belongs here: reading `dentry` with `version`, alive or as of a commit. What does not: writing
+them (`rows/dentries`, `rows/versions`). Any thread, inside a tx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, UserId
+from cairnfs.metadata.databases.seam import Row, Tx
+
+
+class Dentry(msgspec.Struct, frozen=True, gc=False):
+    """A name in a directory, visible where one looks."""
+
+    parent: InodeId
+    name: Name
+    born: CommitNumber
+    inode: InodeId
+    kind: str  # file or directory
+
+
+class Version(msgspec.Struct, frozen=True, gc=False):
+    """One state of an inode, without its manifest."""
+
+    inode: InodeId
+    born: CommitNumber
+    mode: int
+    owner: UserId
+    owner_group: int
+    size: int
+    mtime_us: int
+
+
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """One entry for people: what a name leads to, its owner's name, and a directory's own time.
+
+    `changed` is the last commit that changed an entry of the directory, `changed_us` its time.
+    """
+
+    name: Name
+    kind: str
+    version: Version
+    owner: str
+    changed: CommitNumber
+    changed_us: int
+
+
+_DENTRY = "d.parent, d.name, d.born, d.inode, d.kind"
+_VERSION = "v.inode, v.born, v.mode, v.owner, v.owner_group, v.size, v.mtime_us"
+#: How a row's span is asked: alive (the literal lets the partial indexes serve), or at a commit.
+_ALIVE = f"{{0}}.died = {NEVER}"
+_AT = "{0}.born <= ? AND {0}.died > ?"
+
+
+def _span(at: CommitNumber | None, *tables: str) -> tuple[str, list[int]]:
+    condition = " AND ".join((_ALIVE if at is None else _AT).format(table) for table in tables)
+    return condition, [] if at is None else [at, at] * len(tables)
+
+
+def find(
+    tx: Tx, names: Sequence[tuple[InodeId, Name]], at: CommitNumber | None
+) -> list[tuple[Dentry, Version]]:
+    """What these (parent, name) lead to, alive or `at` a commit; what is not there is left out."""
+    span, args = _span(at, "d", "v")
+    rows = tx.rows_given(
+        f"SELECT {_DENTRY}, {_VERSION} FROM {{given}} AS g CROSS JOIN dentry AS d CROSS JOIN version AS v"
+        f" WHERE d.parent = g.parent AND d.name = g.name AND v.inode = d.inode AND {span}",
+        "parent BIGINT, name BYTES",
+        names,
+        *args,
+    )
+    return [(Dentry(*row[:5]), Version(*row[5:])) for row in rows]
+
+
+def version(tx: Tx, inode: InodeId, at: CommitNumber | None) -> Version | None:
+    """The version of one inode, alive or `at` a commit."""
+    span, args = _span(at, "v")
+    row = tx.row(f"SELECT {_VERSION} FROM version AS v WHERE v.inode = ? AND {span}", inode, *args)
+    return None if row is None else Version(*row)
+
+
+def attributes(
+    tx: Tx, owners: Iterable[UserId], directories: Iterable[InodeId]
+) -> tuple[dict[UserId, str], dict[InodeId, tuple[CommitNumber, int]]]:
+    """Names of users, and (changed, changed_us) of directories."""
+    people = tx.rows_given(
+        "SELECT u.id, u.name FROM {given} AS g CROSS JOIN users AS u WHERE u.id = g.id",
+        "id BIGINT",
+        [(owner,) for owner in owners],
+    )
+    changes = tx.rows_given(
+        "SELECT i.id, i.changed, i.changed_us FROM {given} AS g CROSS JOIN inode AS i WHERE i.id = g.id",
+        "id BIGINT",
+        [(inode,) for inode in directories],
+    )
+    return dict(people), {inode: (changed, changed_us) for inode, changed, changed_us in changes}
+
+
+def page(tx: Tx, parent: InodeId, after: bytes, limit: int, at: CommitNumber | None) -> list[Listed]:
+    """The first `limit` entries of a directory with names above `after`, in the names' order."""
+    span, args = _span(at, "d", "v")
+    rows = tx.rows(
+        f"SELECT d.name, d.kind, {_VERSION}, u.name, i.changed, i.changed_us"
+        " FROM dentry AS d CROSS JOIN version AS v CROSS JOIN inode AS i"
+        " LEFT JOIN users AS u ON u.id = v.owner"
+        " WHERE d.parent = ? AND d.name > ? AND v.inode = d.inode AND i.id = d.inode"
+        f" AND {span} ORDER BY d.name LIMIT ?",
+        parent,
+        after,
+        *args,
+        limit,
+    )
+    return [Listed(row[0], row[1], Version(*row[2:9]), row[9] or "", row[10], row[11]) for row in rows]
+
+
+def changes_before(tx: Tx, directories: Sequence[InodeId], at: CommitNumber) -> dict[InodeId, CommitNumber]:
+    """The last commit not after `at` that changed an entry, by directory; one that had none is left out.
+
+    Looks at every entry that the directory had until then.
+    """
+    rows: list[Row] = tx.rows_given(
+        "SELECT d.parent, max(CASE WHEN d.died <= ? THEN d.died ELSE d.born END)"
+        " FROM {given} AS g CROSS JOIN dentry AS d"
+        " WHERE d.parent = g.parent AND d.born <= ? GROUP BY d.parent",
+        "parent BIGINT",
+        [(inode,) for inode in directories],
+        at,
+        at,
+    )
+    return dict(rows)

@@ -1,0 +1,109 @@
+"""What files consist of, under change: leaves and chunks that commits bring, groups that they dirty.
+
+What belongs here: what has to be known to write `leaf` and `chunk` with right counts, which are
+taken only at the flush, from the versions that are written then. What does not: whether a chunk is
+durable (`ops/durable`). One tx, one thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from cairnfs.core import manifest
+from cairnfs.core.manifest import Leaf
+from cairnfs.errors import LengthMismatch
+from cairnfs.ids import GroupId, Hash, InodeId
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.rows import chunks, groups, leaves, versions
+from cairnfs.metadata.state.journal import Journal
+from cairnfs.metadata.state.tree import Tree
+
+HASH_BYTES = 32
+
+
+def leaf_hashes(of: bytes) -> list[Hash]:
+    """The hashes that a manifest concatenates."""
+    return [Hash(of[at : at + HASH_BYTES]) for at in range(0, len(of), HASH_BYTES)]
+
+
+class Content:
+    """Leaves and chunks that commits of this tx bring, and groups that they dirty."""
+
+    __slots__ = ("_base", "_dirty", "_journal", "_manifests", "copies", "dirtied", "leaves", "tx")
+
+    def __init__(self, tx: Tx, journal: Journal) -> None:
+        """Nothing brought yet."""
+        self.tx = tx
+        self._journal = journal
+        #: Leaves that versions made here may name, new or not. Offers of refused commits do no harm.
+        self.leaves: dict[Hash, Leaf] = {}
+        self.copies: dict[Hash, int] = {}  #: proven holders of the chunks that receipts brought
+        self.dirtied: dict[GroupId, bool] = {}
+        self._dirty: dict[GroupId, bool] = {}
+        self._manifests: dict[InodeId, bytes] = {}
+        self._base: dict[Hash, Leaf] = {}
+
+    def mark_dirty(self, group: GroupId) -> None:
+        """A member of the group may miss a chunk."""
+        if group not in self.dirtied:
+            self._journal.put(self.dirtied, group, True)
+
+    def is_dirty(self, group: GroupId) -> bool:
+        """Whether a member of the group may miss a chunk."""
+        if group in self.dirtied:
+            return True
+        if group not in self._dirty:
+            self.load_dirty([group])
+        return self._dirty[group]
+
+    def load_dirty(self, wanted: Iterable[GroupId]) -> None:
+        """Load whether these groups are dirty, in one statement."""
+        missing = [group for group in dict.fromkeys(wanted) if group not in self._dirty]
+        self._dirty.update(groups.dirty(self.tx, missing))
+
+    def chunks_of(self, tree: Tree, inode: InodeId) -> set[tuple[Hash, int]]:
+        """The chunks of a file's present version."""
+        self.load_chunks(tree, [inode])
+        found: set[tuple[Hash, int]] = set()
+        for leaf in leaf_hashes(self._manifest(tree, inode)):
+            found.update(manifest.entries((self._base.get(leaf) or self.leaves[leaf]).entries))
+        return found
+
+    def load_chunks(self, tree: Tree, inodes: Iterable[InodeId]) -> None:
+        """Load the leaves of these files' present versions, in two statements."""
+        stored = [
+            (inode, tree.view.version(inode).born)
+            for inode in dict.fromkeys(inodes)
+            if (inode, tree.view.version(inode).born) not in tree.born_versions
+        ]
+        found = versions.manifests(self.tx, stored)
+        self._manifests.update(found)
+        wanted = {leaf for of in found.values() for leaf in leaf_hashes(of)} - self._base.keys()
+        self._base.update(leaves.load(self.tx, wanted))
+
+    def _manifest(self, tree: Tree, inode: InodeId) -> bytes:
+        born = tree.born_versions.get((inode, tree.view.version(inode).born))
+        return self._manifests[inode] if born is None else born.manifest
+
+    def write(self, manifests: Iterable[bytes]) -> None:
+        """Write leaves and chunks for versions with these manifests, and dirty groups.
+
+        Raises LengthMismatch where a chunk is known with another size.
+        """
+        named = Counter(leaf for of in manifests for leaf in leaf_hashes(of))
+        present = leaves.present(self.tx, named)
+        leaves.refer(self.tx, [(leaf, count) for leaf, count in named.items() if leaf in present])
+        new = {leaf: self.leaves[leaf] for leaf in named if leaf not in present}
+        leaves.insert(self.tx, [(one.hash, one.size, named[one.hash], one.entries) for one in new.values()])
+        self._write_chunks(new)
+        groups.mark_dirty(self.tx, self.dirtied)
+        self._dirty.update(self.dirtied)
+        self.dirtied.clear()
+        self._base.update(new)
+
+    def _write_chunks(self, new: Mapping[Hash, Leaf]) -> None:
+        referred = Counter(chunk for leaf in new.values() for chunk in manifest.entries(leaf.entries))
+        rows = [(one.hash, one.size, count, self.copies.get(one.hash, 0)) for one, count in referred.items()]
+        if chunks.refer(self.tx, rows) != len(rows):
+            raise LengthMismatch("a chunk is already known with another size")

@@ -1,0 +1,59 @@
+"""Undo for the working set: what an operation changed in memory can be taken back.
+
+What belongs here: the journal. What does not: what is in the tables it guards. Every table is a
+plain dict; a change through `put` or `drop` remembers what was there. Facts merely loaded from the
+database are stored without it: they stay true whatever is undone. Not for use by two threads.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NewType, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+Mark = NewType("Mark", int)  #: a place in the journal
+_ABSENT: Any = object()
+
+
+class Journal:
+    """What was changed since the last flush, in order, with what was there before."""
+
+    __slots__ = ("_entries", "_flushed", "undone")
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._flushed = 0
+        self.undone = 0  #: how often something was taken back
+
+    def put(self, table: dict[K, V], key: K, value: V) -> None:
+        """`table[key] = value`, so that it can be undone."""
+        self._entries.append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
+
+    def drop(self, table: dict[K, V], key: K) -> None:
+        """`del table[key]`, so that it can be undone; nothing if it is not there."""
+        if key in table:
+            self._entries.append((table, key, table.pop(key)))
+
+    def mark(self) -> Mark:
+        """The present place."""
+        return Mark(self._flushed + len(self._entries))
+
+    def undo(self, mark: Mark) -> None:
+        """Take back everything since `mark`. What a flush wrote cannot be taken back."""
+        keep = mark - self._flushed
+        assert keep >= 0, "an operation changed something, flushed, and then refused"
+        if keep < len(self._entries):
+            self.undone += 1
+        while len(self._entries) > keep:
+            table, key, before = self._entries.pop()
+            if before is _ABSENT:
+                del table[key]
+            else:
+                table[key] = before
+
+    def forget(self) -> None:
+        """What was changed so far is written: from here on there is nothing to take back."""
+        self._flushed += len(self._entries)
+        self._entries.clear()
