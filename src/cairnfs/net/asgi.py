@@ -7,6 +7,7 @@ doors and the in-process transport can use it too. Used from one event loop.
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -27,6 +28,9 @@ PEER = "cairn.peer"
 JSON = b"application/json"
 #: What callers may choose as X-Request-Id; anything else is replaced.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+#: Request ids of our own making: random per process, counted within it (random for each would cost more).
+_PROCESS = secrets.token_hex(6)
+_numbers = itertools.count(1)
 
 
 class Peer(Protocol):
@@ -75,8 +79,10 @@ class Headers(Mapping[str, str]):
 
     def request_id(self) -> str:
         """X-Request-Id where it is a sane one, else a new one."""
-        given = self.raw.get(b"x-request-id", b"")
-        return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        given = self.raw.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+        return f"{_PROCESS}-{next(_numbers)}"
 
 
 class BodyPieces:
@@ -102,19 +108,19 @@ class BodyPieces:
 
     async def __anext__(self) -> bytes:
         while not self._done:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self._done = True
-                raise LengthMismatch(f"the client went away after {self.seen_bytes} bytes of the body")
-            piece: bytes = message.get("body", b"")
-            self._done = not message.get("more_body", False)
-            self._count(len(piece))
+            piece = await self._next()
             if piece:
                 return piece
         raise StopAsyncIteration
 
-    def _count(self, size: int) -> None:
-        self.seen_bytes += size
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._done = True
+            raise LengthMismatch(f"the client went away after {self.seen_bytes} bytes of the body")
+        piece: bytes = message.get("body", b"")
+        self._done = not message.get("more_body", False)
+        self.seen_bytes += len(piece)
         if self._limit is not None and self.seen_bytes > self._limit:
             self._done = True
             raise TooLarge(f"the body is over {self._limit} bytes")
@@ -124,11 +130,14 @@ class BodyPieces:
         ):
             self._done = True
             raise LengthMismatch(f"announced {announced} bytes, the body has another length")
+        return piece
 
     async def whole(self) -> bytes:
         """The whole body at once; only sane with a limit."""
-        first = [piece async for piece in self]
-        return first[0] if len(first) == 1 else b"".join(first)
+        parts: list[bytes] = []
+        while not self._done:
+            parts.append(await self._next())
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def peer_of(scope: Scope) -> Peer | None:

@@ -21,7 +21,7 @@ from cairnfs.net.deadlines import within
 from cairnfs.net.transport import Request, Response
 
 PIECE_BYTES = 256 * 1024
-_log = structlog.get_logger("cairnfs.net.inprocess")
+_log = structlog.get_logger("net.inprocess")
 
 
 class InProcessTransport:

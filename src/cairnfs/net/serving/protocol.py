@@ -33,7 +33,7 @@ STALL_S = 60.0
 #: How long the rest of a body is still swallowed after the answer to it.
 SWALLOW_S = 10.0
 
-_log = structlog.get_logger("cairnfs.net.serving")
+_log = structlog.get_logger("net.serving")
 
 
 class ConnectionPeer:
@@ -56,6 +56,12 @@ class ConnectionPeer:
         self._connection.transport.abort()
 
 
+def _head_too_large() -> TooLarge:
+    return TooLarge(
+        f"request line and headers have at most {HEAD_MAX_BYTES} bytes and {HEADERS_MAX} headers in all"
+    )
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -70,7 +76,9 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._clock = clock
+        #: What was read since the head began; the read in which it began counts whole.
         self._head_bytes = 0
+        self._read_bytes = 0
         self._in_head = True
         self._in_body = False
         self._head_at = self._heard_at = clock.monotonic()
@@ -91,8 +99,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unset_keepalive_if_required()
         self._heard_at = self._clock.monotonic()
+        self._read_bytes = len(data)
+        self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
+            if self._in_head and self._head_bytes > HEAD_MAX_BYTES:
+                self._refuse(_head_too_large())
         except httptools.HttpParserUpgrade:
             _log.debug("upgrade ignored")
         except httptools.HttpParserError as error:
@@ -121,33 +133,21 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
-    def _bound(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_MAX_BYTES or len(self.headers) > HEADERS_MAX:
-            self._refusal = TooLarge(
-                f"request line and headers have at most {HEAD_MAX_BYTES} bytes and {HEADERS_MAX} headers"
-            )
-            raise self._refusal
-
     def on_message_begin(self) -> None:
         """A request line begins."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes = self._read_bytes
         self._head_at = self._heard_at
         self._in_head = True
 
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        self._bound(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._bound(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """The head is whole: the application starts in the loop's next step."""
+        # A head that came in one read with less than the limit needs no counting.
+        if self._head_bytes > HEAD_MAX_BYTES or len(self.headers) > HEADERS_MAX:
+            head_bytes = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if head_bytes > HEAD_MAX_BYTES or len(self.headers) > HEADERS_MAX:
+                self._refusal = _head_too_large()
+                raise self._refusal
         super().on_headers_complete()
         self._in_head = False
         self._in_body = True

@@ -31,7 +31,7 @@ KEEP_ALIVE_S = 75
 STOP_S = 5
 SWEEP_S = 5.0
 
-_log = structlog.get_logger("cairnfs.net.serving")
+_log = structlog.get_logger("net.serving")
 
 
 class Server:

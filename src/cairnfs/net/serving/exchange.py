@@ -1,0 +1,75 @@
+"""One request being answered: what went out so far, and how it ends when something goes wrong.
+
+What belongs here: from whatever happens inside an exchange to an answer. What does not: what is asked
+(`route.py`) and where (`application.py`). Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from cairnfs.errors import CairnError, Internal, Unavailable
+from cairnfs.net import asgi
+from cairnfs.net.asgi import ClientGone, Headers, Message, RawHeaders, Scope, Send
+from cairnfs.net.serving.context import Pieces
+from cairnfs.wire import chunks
+
+_log = structlog.get_logger("net.serving")
+_FRAMES: RawHeaders = [(b"content-type", chunks.MEDIA_TYPE.encode())]
+
+
+class Exchange:
+    """One request and what was answered. `status` is 0 until the head of an answer goes out."""
+
+    __slots__ = ("_send", "headers", "request_id", "scope", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.scope = scope
+        self._send = send
+        self.headers = Headers(scope["headers"])
+        self.request_id = self.headers.request_id()
+        self.status = 0
+
+    async def forward(self, message: Message) -> None:
+        """ASGI's `send` for a mounted application."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        await self._send(message)
+
+    async def answer(self, headers: RawHeaders, body: bytes) -> None:
+        """A whole answer."""
+        self.status = 200
+        await asgi.answer(self._send, 200, headers, body)
+
+    async def stream(self, reply: Pieces) -> None:
+        """An answer of chunk frames."""
+        self.status = 200
+        await asgi.answer_pieces(self.scope, self._send, 200, _FRAMES, reply.pieces, reply.length)
+
+    async def refuse(self, error: CairnError, headers: RawHeaders | None = None) -> None:
+        """Answer with a problem, or cut the connection where another answer has begun."""
+        if not self.status:
+            self.status = error.status
+            await asgi.answer_problem(self._send, error, self.request_id, headers)
+            return
+        peer = asgi.peer_of(self.scope)
+        if peer is not None:
+            peer.cut()
+
+    async def guard(self, work: Awaitable[None]) -> None:
+        """Do the work of the exchange and answer whatever it raises."""
+        try:
+            await work
+        except ClientGone:
+            pass
+        except CairnError as error:
+            await self.refuse(error)
+        except asyncio.CancelledError:
+            # Only a server that has waited long enough for its last requests does this.
+            await self.refuse(Unavailable("the server is stopping"))
+        except Exception:  # noqa: BLE001 - a defect is answered, logged and goes no further
+            _log.exception("unexpected error", path=self.scope["raw_path"], request_id=self.request_id)
+            await self.refuse(Internal("an unexpected error"))

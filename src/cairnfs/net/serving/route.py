@@ -1,0 +1,123 @@
+"""One endpoint served: access, limits, deadline, message in, handler, message out.
+
+What belongs here: what is the same for all endpoints. There is no middleware: what every request
+needs is written out once, in order. What does not: finding the route (`application.py`), answering
+errors (`exchange.py`), what endpoints do. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cairnfs.clock import Clock
+from cairnfs.errors import DeadlineExceeded, Forbidden, OutcomeUnknown, Unauthenticated, UnsupportedMedia
+from cairnfs.net import asgi
+from cairnfs.net.asgi import BodyPieces, Headers, Receive, Scope, Send
+from cairnfs.net.deadlines import within
+from cairnfs.net.serving.context import Authenticate, Caller, Context, Pieces
+from cairnfs.net.serving.exchange import Exchange
+from cairnfs.net.serving.metrics import Meter
+from cairnfs.wire import chunks, codec
+from cairnfs.wire.codec import Empty
+from cairnfs.wire.endpoints import Endpoint
+
+#: How long past its deadline a handler may still tell the outcome of what it had submitted.
+OVERTIME_S = 5.0
+DEADLINE_DEFAULT_MS = 30_000
+DEADLINE_MAX_MS = 120_000
+_DEADLINE = chunks.DEADLINE_HEADER.encode()
+_JSON: asgi.RawHeaders = [(b"content-type", asgi.JSON)]
+_EMPTY = Empty()
+
+
+class Route:
+    """One endpoint with its handler."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint[Any, Any],
+        handler: Any,
+        *,
+        authenticate: Authenticate,
+        clock: Clock,
+        meter: Meter,
+    ) -> None:
+        self.endpoint = endpoint
+        self._handler = handler
+        self._authenticate = authenticate
+        self._clock = clock
+        self._meter = meter
+        self._has_body = endpoint.method == "POST"
+        self._takes_frames = endpoint.frames == "request"
+        self._media = chunks.MEDIA_TYPE.encode() if self._takes_frames else asgi.JSON
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, params: Mapping[str, str]) -> None:
+        """Answer one request, whatever happens."""
+        began = self._clock.monotonic()
+        exchange = Exchange(scope, send)
+        await exchange.guard(self._answer(exchange, receive, params, began))
+        self._meter.count(self.endpoint.name, exchange.status, self._clock.monotonic() - began)
+
+    async def _answer(
+        self, exchange: Exchange, receive: Receive, params: Mapping[str, str], began: float
+    ) -> None:
+        headers = exchange.headers
+        token = _bearer(headers)
+        caller = None if token is None else self._authenticate(token)
+        self._admit(caller)
+        allowed_s = asgi.deadline_ms(headers, _DEADLINE, DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS) / 1000
+        client = exchange.scope.get("client")
+        peer = client[0] if client else ""
+        context = Context(caller, params, exchange.request_id, began + allowed_s, headers, peer, token)
+        body = self._body(headers, receive)
+        handed_over = False
+        try:
+            async with within(self._clock, allowed_s + OVERTIME_S):
+                request = body if self._takes_frames else await self._message(body, context)
+                handed_over = True
+                reply = await self._handler(context, request)
+        except TimeoutError as error:
+            if handed_over:
+                raise OutcomeUnknown("the time was over before the outcome was known") from error
+            raise DeadlineExceeded("the time was over before the body had arrived") from error
+        if isinstance(reply, Pieces):
+            await exchange.stream(reply)
+        else:
+            await exchange.answer(_JSON, codec.encode(reply))
+
+    def _admit(self, caller: Caller | None) -> None:
+        access = self.endpoint.access
+        if access == "anyone":
+            return
+        if caller is None:
+            raise Unauthenticated("this needs a login")
+        if access not in ("user", caller.role):
+            raise Forbidden(f"this is for the role {access}")
+
+    def _body(self, headers: Headers, receive: Receive) -> BodyPieces:
+        announced = headers.announced()
+        body = BodyPieces(receive, limit_bytes=self.endpoint.body_max_bytes, announced_bytes=announced)
+        if self._has_body and (announced or b"transfer-encoding" in headers.raw):
+            media = headers.raw.get(b"content-type", b"")
+            if media != self._media and media.partition(b";")[0].strip().lower() != self._media:
+                raise UnsupportedMedia(f"the body has to be {self._media.decode()}")
+        return body
+
+    async def _message(self, body: BodyPieces, context: Context) -> object:
+        if not self._has_body:
+            return _EMPTY
+        whole = await body.whole()
+        if self._clock.monotonic() >= context.deadline:
+            raise DeadlineExceeded("the time was over before the body had arrived")
+        return codec.decode(self.endpoint.request, whole or b"{}")
+
+
+def _bearer(headers: Headers) -> str | None:
+    given = headers.raw.get(b"authorization")
+    if given is None:
+        return None
+    scheme, _, token = given.partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise Unauthenticated("only bearer tokens are understood")
+    return token.strip().decode("latin-1")
