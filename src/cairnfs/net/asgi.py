@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from cairnfs.errors import BadRequest, CairnError, DeadlineExceeded, LengthMismatch, TooLarge
+from cairnfs.errors import BadRequest, CairnError, LengthMismatch, TooLarge
 from cairnfs.wire import codec, problems
 
 Scope = MutableMapping[str, Any]
@@ -194,13 +194,11 @@ async def answer_pieces(
 
 
 def deadline_ms(headers: Headers, name: bytes, default_ms: int, maximum_ms: int) -> int:
-    """The time that the caller gives, in milliseconds. Raises DeadlineExceeded for none left."""
+    """The time that the caller gives, in milliseconds. Raises BadRequest outside 1 to `maximum_ms`."""
     text = headers.raw.get(name)
     if text is None:
         return default_ms
-    if not text.isdigit() or len(text) > 9:
+    given = int(text) if text.isdigit() and len(text) <= 9 else 0
+    if not 1 <= given <= maximum_ms:
         raise BadRequest(f"{name.decode()}: a whole number of milliseconds, 1 to {maximum_ms}")
-    given = int(text)
-    if given == 0:
-        raise DeadlineExceeded("no time was left when the request arrived")
-    return min(given, maximum_ms)
+    return given

@@ -1,13 +1,145 @@
-"""The OpenAPI 3.1 document of an endpoint table. Pure; made once at start."""
+"""The OpenAPI 3.1 document of an endpoint table: for people, client generators and fuzzers.
+
+What belongs here: from endpoints and messages to plain JSON values. What does not: the messages'
+limits (they stand in the messages). Pure; made once, when an application is put together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from cairnfs import __version__
+from cairnfs import errors as e
+from cairnfs.wire import chunks, problems
+from cairnfs.wire.codec import Empty
 from cairnfs.wire.endpoints import Endpoint
 
+_Json = dict[str, Any]
+_SCHEMAS = "#/components/schemas/"
+_JSON = "application/json"
+#: What any endpoint may answer besides the errors of its own.
+_ALWAYS = (e.BadRequest, e.Internal, e.Busy, e.DeadlineExceeded, e.OutcomeUnknown)
+_WITH_BODY = (e.UnknownField, e.LengthMismatch, e.TooLarge, e.UnsupportedMedia)
+_WITH_LOGIN = (e.Unauthenticated, e.TokenExpired, e.TokenInvalid)
 
-def document(endpoints: Sequence[Endpoint[Any, Any]], title: str) -> dict[str, Any]:
-    """The document as plain JSON values."""
-    return {"openapi": "3.1.0", "info": {"title": title, "version": "1"}, "paths": {}}
+
+def document(
+    endpoints: Sequence[Endpoint[Any, Any]], title: str, extra: Mapping[str, Any] | None = None
+) -> _Json:
+    """The document. `extra` are paths besides the table's, as OpenAPI path items by path."""
+    paths: dict[str, _Json] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": __version__},
+        "paths": {**paths, **(extra or {})},
+        "components": {
+            "schemas": _schemas(endpoints),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "parameters": {"deadline": _DEADLINE},
+        },
+    }
+
+
+_DEADLINE: _Json = {
+    "name": chunks.DEADLINE_HEADER,
+    "in": "header",
+    "description": "Milliseconds from arrival after which the request must not take effect.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 120_000, "default": 30_000},
+}
+
+
+def _schemas(endpoints: Sequence[Endpoint[Any, Any]]) -> _Json:
+    kinds = dict.fromkeys(
+        [problems.Problem, *(kind for one in endpoints for kind in (one.request, one.reply))]
+    )
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS + "{name}")
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return schemas
+
+
+def _operation(endpoint: Endpoint[Any, Any]) -> _Json:
+    operation: _Json = {
+        "operationId": endpoint.name,
+        "tags": [endpoint.service],
+        "summary": endpoint.summary,
+        "parameters": [*_path_parameters(endpoint.path), {"$ref": "#/components/parameters/deadline"}],
+        "responses": {"200": _answer(endpoint), **_refusals(endpoint)},
+        "security": [] if endpoint.access == "anyone" else [{"bearer": []}],
+        "x-cairn-access": endpoint.access,
+    }
+    if endpoint.method == "POST":
+        operation["requestBody"] = _request(endpoint)
+    return operation
+
+
+def _path_parameters(path: str) -> list[_Json]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"},
+        }
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+def _request(endpoint: Endpoint[Any, Any]) -> _Json:
+    if endpoint.frames == "request":
+        return {"required": True, "content": {chunks.MEDIA_TYPE: {"schema": _FRAMES}}}
+    fields = msgspec.structs.fields(endpoint.request)
+    return {
+        "required": any(field.required for field in fields),
+        "content": {_JSON: {"schema": _reference(endpoint.request)}},
+    }
+
+
+_FRAMES: _Json = {
+    "type": "string",
+    "format": "binary",
+    "description": "A row of frames: hash (32 bytes), state (1), length (4, little-endian), so many bytes.",
+}
+
+
+def _reference(kind: type[Any]) -> _Json:
+    return {"$ref": _SCHEMAS + kind.__name__}
+
+
+def _answer(endpoint: Endpoint[Any, Any]) -> _Json:
+    if endpoint.frames == "reply":
+        return {"description": "Chunk frames", "content": {chunks.MEDIA_TYPE: {"schema": _FRAMES}}}
+    said = "Done" if endpoint.reply is Empty else "The reply"
+    return {"description": said, "content": {_JSON: {"schema": _reference(endpoint.reply)}}}
+
+
+def _refusals(endpoint: Endpoint[Any, Any]) -> dict[str, _Json]:
+    """By status, with the codes that each may carry; `default` for what a newer server may add."""
+    expected: list[type[e.CairnError]] = [*_ALWAYS, *endpoint.errors]
+    if endpoint.method == "POST":
+        expected += _WITH_BODY
+    if endpoint.access != "anyone":
+        expected += _WITH_LOGIN
+    if endpoint.access in ("admin", "fileserver"):
+        expected.append(e.Forbidden)
+    codes: dict[int, set[str]] = {}
+    for error in expected:
+        codes.setdefault(error.status, set()).add(error.code)
+    answers = {str(status): _problem(", ".join(sorted(codes[status]))) for status in sorted(codes)}
+    answers["default"] = _problem("Any other error")
+    return answers
+
+
+def _problem(description: str) -> _Json:
+    return {
+        "description": description,
+        "content": {problems.MEDIA_TYPE: {"schema": _reference(problems.Problem)}},
+    }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Moment, Reply, Request, Whole
 
 
 class KeysReply(Reply, kw_only=True):
@@ -32,7 +32,7 @@ class SignupSealed(Request, kw_only=True):
     name: str
     password: str | None = None  # only an administrator made by the first `up` has none
     invitation: str | None = None
-    time_us: int
+    time_us: Moment
     nonce: str
 
     def __repr__(self) -> str:
@@ -45,7 +45,7 @@ class LoginSealed(Request, kw_only=True):
     purpose: str  # "login"
     name: str
     password: str
-    time_us: int
+    time_us: Moment
     nonce: str
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class PasswordSealed(Request, kw_only=True):
     purpose: str  # "password"
     old: str | None = None
     new: str
-    time_us: int
+    time_us: Moment
     nonce: str
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ class WhoamiReply(Reply, kw_only=True):
 class OneTimeRequest(Request, kw_only=True):
     """Ask for a one-time join token (fileservers) or invitation (people)."""
 
-    ttl_ms: int = 600_000
+    ttl_ms: Whole = 600_000
 
 
 class OneTimeReply(Reply, kw_only=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Reply, Request, Whole
 
 State = Literal["up", "suspect", "down", "full"]
 
@@ -42,7 +42,7 @@ class JoinRequest(Request, kw_only=True):
     address: str
     boot: str
     zone: str = ""
-    capacity_bytes: int = 0
+    capacity_bytes: Whole = 0
 
     def __repr__(self) -> str:
         return f"JoinRequest(address={self.address!r})"
@@ -69,17 +69,17 @@ class RegisterRequest(Request, kw_only=True):
     address: str
     boot: str
     zone: str = ""
-    capacity_bytes: int = 0
+    capacity_bytes: Whole = 0
 
 
 class HeartbeatRequest(Request, kw_only=True):
     """Every second. `counter` grows; `full` says that it takes no new chunks."""
 
     boot: str
-    counter: int
-    used_bytes: int
-    free_bytes: int
-    chunks: int
+    counter: Whole
+    used_bytes: Whole
+    free_bytes: Whole
+    chunks: Whole
     full: bool = False
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
 
 import msgspec
 
 from cairnfs.errors import BadRequest, UnknownField
 
 T = TypeVar("T")
+
+#: A whole number as requests carry it: what every database and every reader of JSON can hold.
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+#: A moment in microseconds since 1970; negative before.
+Moment = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 # msgspec hands `frozen` on to subclasses at run time (but not `kw_only`); type checkers have to be told.

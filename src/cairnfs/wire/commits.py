@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Moment, Reply, Request, Whole
 from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.problems import Problem
 
@@ -28,11 +28,11 @@ class Write(Request, kw_only=True, tag_field="op", tag="write"):
     path: str
     path_b64: str | None = None
     chunks: list[ChunkRef]
-    size: int
+    size: Whole
     expected: str | None = None
     parents: bool = False
-    mode: int | None = None
-    mtime_us: int | None = None
+    mode: Whole | None = None
+    mtime_us: Moment | None = None
     durability: Literal["majority", "all"] = "majority"
 
 
@@ -42,7 +42,7 @@ class MakeDirectory(Request, kw_only=True, tag_field="op", tag="mkdir"):
     path: str
     path_b64: str | None = None
     parents: bool = False
-    mode: int | None = None
+    mode: Whole | None = None
 
 
 class Remove(Request, kw_only=True, tag_field="op", tag="remove"):
@@ -74,7 +74,7 @@ Operation = Write | MakeDirectory | Remove | Rename
 class Receipt(Request, kw_only=True):
     """A fileserver's word, opaque to clients: `body` is a `wire.receipts.ReceiptBody`, `mac` its proof."""
 
-    fileserver: int
+    fileserver: Whole
     body: bytes
     mac: bytes
 
@@ -83,7 +83,7 @@ class CommitRequest(Request, kw_only=True):
     """At most OPERATIONS_MAX operations. A session is needed where receipts are given."""
 
     request_id: str
-    deadline_ms: int = 30_000
+    deadline_ms: Whole = 30_000
     operations: list[Operation]
     session: str | None = None
     receipts: list[Receipt] = []

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from cairnfs.ids import Path
 from cairnfs.wire import names
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.problems import Problem
 
 STAT_PATHS_MAX = 1000
@@ -39,7 +39,7 @@ class ChunkRef(NamedTuple):
     """One chunk of a file: hash (32 bytes; base64 in JSON) and size in bytes."""
 
     hash: bytes
-    size: int
+    size: Whole
 
 
 class Entry(Reply, kw_only=True):
@@ -89,7 +89,7 @@ class ListRequest(Request, kw_only=True):
     path: str
     path_b64: str | None = None
     cursor: str | None = None
-    limit: int = LIST_ENTRIES_MAX
+    limit: Whole = LIST_ENTRIES_MAX
     at: str | None = None
 
 
@@ -112,8 +112,8 @@ class OpenRequest(Request, kw_only=True):
     path_b64: str | None = None
     at: str | None = None
     known: str | None = None
-    start: int = 0
-    limit: int = OPEN_CHUNKS_MAX
+    start: Whole = 0
+    limit: Whole = OPEN_CHUNKS_MAX
 
 
 class OpenReply(Reply, kw_only=True):

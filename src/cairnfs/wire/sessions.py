@@ -8,7 +8,7 @@ oldest commit that the session may still read, or at which its oldest unfinished
 
 from __future__ import annotations
 
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Reply, Request, Whole
 
 
 class SessionRequest(Request, kw_only=True):
@@ -31,8 +31,8 @@ class SessionReply(Reply, kw_only=True):
 class RenewRequest(Request, kw_only=True):
     """`counter` grows with each renewal; `needs` never falls."""
 
-    counter: int
-    needs: int
+    counter: Whole
+    needs: Whole
 
 
 class RenewReply(Reply, kw_only=True):

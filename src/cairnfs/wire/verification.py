@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Reply, Request, Whole
 
 
 class Finding(Reply, kw_only=True):
@@ -23,8 +23,8 @@ class VerifyDatabaseReply(Reply, kw_only=True):
 class VerifyGroupsRequest(Request, kw_only=True):
     """Compare groups `first` to `last` (inclusive) with the members' inventories."""
 
-    first: int
-    last: int
+    first: Whole
+    last: Whole
     deep: bool = False
 
 
@@ -44,7 +44,7 @@ class InventoryRequest(Request, kw_only=True):
 
     low: bytes
     high: bytes | None = None
-    limit: int = 10_000
+    limit: Whole = 10_000
     deep: bool = False
 
 

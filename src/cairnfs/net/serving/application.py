@@ -99,12 +99,13 @@ def application(
     clock: Clock,
     frames: Mapping[str, FramesHandler] | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
+    extra: Mapping[str, Any] | None = None,
     title: str,
 ) -> Application:
     """An ASGI application that serves `endpoints`, each by the handler of its name.
 
     `frames` are the handlers of endpoints that carry chunk frames. `mounts` are ASGI applications by path
-    prefix ("/files"), given the scope unchanged. Raises ValueError where an endpoint has no handler or
+    prefix ("/files"), given the scope unchanged; `extra` are their OpenAPI path items by path. Raises ValueError where an endpoint has no handler or
     a handler no endpoint.
     """
     given: dict[str, Any] = {**handlers, **(frames or {})}
@@ -116,7 +117,7 @@ def application(
         Route(endpoint, given[endpoint.name], authenticate=authenticate, clock=clock, meter=meter)
         for endpoint in endpoints
     ]
-    document = codec.encode(openapi.document(endpoints, title))
+    document = codec.encode(openapi.document(endpoints, title, extra))
     pages = {
         "/healthz": Page(b"text/plain; charset=utf-8", lambda: b"ok"),
         "/openapi.json": Page(asgi.JSON, lambda: document),
