@@ -105,8 +105,8 @@ def application(
     """An ASGI application that serves `endpoints`, each by the handler of its name.
 
     `frames` are the handlers of endpoints that carry chunk frames. `mounts` are ASGI applications by path
-    prefix ("/files"), given the scope unchanged; `extra` are their OpenAPI path items by path. Raises ValueError where an endpoint has no handler or
-    a handler no endpoint.
+    prefix ("/files"), given the scope unchanged; `extra` describes them: OpenAPI path items by path.
+    Raises ValueError where an endpoint has no handler or a handler no endpoint.
     """
     given: dict[str, Any] = {**handlers, **(frames or {})}
     wanted = {endpoint.name for endpoint in endpoints}
