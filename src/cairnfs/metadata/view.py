@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cairnfs.core import names
+from cairnfs.core.permissions import Person
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import nodes
@@ -23,7 +24,7 @@ FILE = "file"
 class View:
     """Loaded facts. `names[parent][name]` is a dentry, or None where it is known that none is."""
 
-    __slots__ = ("at", "fresh", "names", "tx", "versions")
+    __slots__ = ("at", "fresh", "misses", "names", "tx", "versions", "walks")
 
     def __init__(self, tx: Tx, at: CommitNumber | None = None) -> None:
         """`at` None: alive rows."""
@@ -33,6 +34,10 @@ class View:
         self.versions: dict[InodeId, Version] = {}
         #: Directories of which every name is known: those made in this tx.
         self.fresh: dict[InodeId, bool] = {}
+        #: Directories walked by whom to which directory's path; kept by `ops/resolve`, true until a
+        #: directory moves, ends or changes its rights.
+        self.walks: dict[tuple[Person, bytes], tuple[InodeId, ...]] = {}
+        self.misses = 0  #: how often something had to be loaded singly
 
     def lookup(self, parent: InodeId, name: Name) -> Dentry | None:
         """The dentry of this name, or None."""
@@ -41,6 +46,7 @@ class View:
             return inside[name]
         if parent in self.fresh:
             return None
+        self.misses += 1
         self._load([(parent, name)])
         return self.names[parent][name]
 

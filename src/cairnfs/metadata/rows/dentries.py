@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cairnfs.ids import NEVER, CommitNumber, InodeId, Name
+from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, UserId
 from cairnfs.metadata.databases.seam import Tx
 
 _KEY = "parent BIGINT, name BYTES, born BIGINT"
@@ -55,3 +55,27 @@ def first_name(tx: Tx, directory: InodeId, after: bytes) -> bytes | None:
         after,
     )
     return None if row is None else row[0]
+
+
+def closed_below(tx: Tx, directory: InodeId, user: UserId) -> bool:
+    """Whether a live directory in this subtree, itself included, holds names that `user` may not end.
+
+    That is one that the user may not write and walk, or a sticky one of others with others' entries.
+    Looks at the whole subtree.
+    """
+    row = tx.row(
+        "WITH RECURSIVE below (inode) AS (SELECT CAST(? AS BIGINT) UNION ALL"
+        " SELECT d.inode FROM below AS b CROSS JOIN dentry AS d"
+        f" WHERE d.parent = b.inode AND d.died = {NEVER} AND d.kind = 'directory')"
+        " SELECT v.inode FROM below AS b CROSS JOIN version AS v"
+        f" WHERE v.inode = b.inode AND v.died = {NEVER}"
+        " AND EXISTS (SELECT 1 FROM dentry AS d CROSS JOIN version AS e WHERE d.parent = v.inode"
+        f" AND d.died = {NEVER} AND e.inode = d.inode AND e.died = {NEVER}"
+        f" AND (v.mode & (CASE WHEN v.owner = ? THEN {0o300} WHEN v.owner_group = ? THEN {0o030}"
+        f" ELSE {0o003} END) <> (CASE WHEN v.owner = ? THEN {0o300} WHEN v.owner_group = ? THEN {0o030}"
+        f" ELSE {0o003} END) OR v.mode & {0o1000} <> 0 AND v.owner <> ? AND e.owner <> ?))"
+        " LIMIT 1",
+        directory,
+        *[user] * 6,
+    )
+    return row is not None

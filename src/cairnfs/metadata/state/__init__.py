@@ -98,7 +98,8 @@ class State:
 
     def undo(self, mark: Mark) -> None:
         """Take back every change since `mark`; what was loaded stays."""
-        self.journal.undo(mark)
+        if self.journal.undo(mark):
+            self.tree.view.walks.clear()
 
     def take(self, counter: str) -> int:
         """The next value of a counter that names the next free id (`next_inode`...)."""

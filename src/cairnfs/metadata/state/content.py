@@ -15,7 +15,8 @@ from cairnfs.core.manifest import Leaf
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import GroupId, Hash, InodeId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import chunks, groups, leaves, versions
+from cairnfs.metadata.rows import chunks, groups, versions
+from cairnfs.metadata.rows import leaves as leaf_rows
 from cairnfs.metadata.state.journal import Journal
 from cairnfs.metadata.state.tree import Tree
 
@@ -36,13 +37,21 @@ class Content:
         """Nothing brought yet."""
         self.tx = tx
         self._journal = journal
-        #: Leaves that versions made here may name, new or not. Offers of refused commits do no harm.
         self.leaves: dict[Hash, Leaf] = {}
-        self.copies: dict[Hash, int] = {}  #: proven holders of the chunks that receipts brought
+        self.copies: dict[Hash, int] = {}
         self.dirtied: dict[GroupId, bool] = {}
         self._dirty: dict[GroupId, bool] = {}
         self._manifests: dict[InodeId, bytes] = {}
         self._base: dict[Hash, Leaf] = {}
+
+    def offer(self, leaves: Iterable[Leaf]) -> None:
+        """Leaves that a version made here may name. That they were offered needs no undoing."""
+        self.leaves.update((leaf.hash, leaf) for leaf in leaves)
+
+    def prove(self, chunks: Iterable[Hash], copies: int) -> None:
+        """So many fileservers hold these chunks. It stays true whatever is undone."""
+        for chunk in chunks:
+            self.copies[chunk] = max(copies, self.copies.get(chunk, 0))
 
     def mark_dirty(self, group: GroupId) -> None:
         """A member of the group may miss a chunk."""
@@ -80,7 +89,7 @@ class Content:
         found = versions.manifests(self.tx, stored)
         self._manifests.update(found)
         wanted = {leaf for of in found.values() for leaf in leaf_hashes(of)} - self._base.keys()
-        self._base.update(leaves.load(self.tx, wanted))
+        self._base.update(leaf_rows.load(self.tx, wanted))
 
     def _manifest(self, tree: Tree, inode: InodeId) -> bytes:
         born = tree.born_versions.get((inode, tree.view.version(inode).born))
@@ -92,10 +101,12 @@ class Content:
         Raises LengthMismatch where a chunk is known with another size.
         """
         named = Counter(leaf for of in manifests for leaf in leaf_hashes(of))
-        present = leaves.present(self.tx, named)
-        leaves.refer(self.tx, [(leaf, count) for leaf, count in named.items() if leaf in present])
+        present = leaf_rows.present(self.tx, named)
+        leaf_rows.refer(self.tx, [(leaf, count) for leaf, count in named.items() if leaf in present])
         new = {leaf: self.leaves[leaf] for leaf in named if leaf not in present}
-        leaves.insert(self.tx, [(one.hash, one.size, named[one.hash], one.entries) for one in new.values()])
+        leaf_rows.insert(
+            self.tx, [(one.hash, one.size, named[one.hash], one.entries) for one in new.values()]
+        )
         self._write_chunks(new)
         groups.mark_dirty(self.tx, self.dirtied)
         self._dirty.update(self.dirtied)

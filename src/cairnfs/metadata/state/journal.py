@@ -19,12 +19,11 @@ _ABSENT: Any = object()
 class Journal:
     """What was changed since the last flush, in order, with what was there before."""
 
-    __slots__ = ("_entries", "_flushed", "undone")
+    __slots__ = ("_entries", "_flushed")
 
     def __init__(self) -> None:
         self._entries: list[tuple[dict[Any, Any], Any, Any]] = []
         self._flushed = 0
-        self.undone = 0  #: how often something was taken back
 
     def put(self, table: dict[K, V], key: K, value: V) -> None:
         """`table[key] = value`, so that it can be undone."""
@@ -40,18 +39,18 @@ class Journal:
         """The present place."""
         return Mark(self._flushed + len(self._entries))
 
-    def undo(self, mark: Mark) -> None:
-        """Take back everything since `mark`. What a flush wrote cannot be taken back."""
+    def undo(self, mark: Mark) -> bool:
+        """Take back everything since `mark`; whether there was anything. A flush cannot be undone."""
         keep = mark - self._flushed
         assert keep >= 0, "an operation changed something, flushed, and then refused"
-        if keep < len(self._entries):
-            self.undone += 1
+        anything = keep < len(self._entries)
         while len(self._entries) > keep:
             table, key, before = self._entries.pop()
             if before is _ABSENT:
                 del table[key]
             else:
                 table[key] = before
+        return anything
 
     def forget(self) -> None:
         """What was changed so far is written: from here on there is nothing to take back."""

@@ -63,7 +63,6 @@ class Tree:
         "died_names",
         "died_versions",
         "links",
-        "moved",
         "orphans",
         "view",
     )
@@ -80,8 +79,6 @@ class Tree:
         self.born_inodes: dict[InodeId, BornInode] = {}
         self.links: dict[InodeId, int] = {}  #: by how much the links of an inode grew
         self.orphans: dict[InodeId, CommitNumber] = {}
-        #: How often a directory left its place: paths that were prefetched may lead elsewhere now.
-        self.moved = 0
 
     def add(self, parent: InodeId, name: Name, inode: InodeId, kind: str, stamp: Stamp) -> Dentry:
         """Begin a name; there is none of that name now."""
@@ -107,7 +104,8 @@ class Tree:
     def move(self, dentry: Dentry, parent: InodeId, name: Name, stamp: Stamp) -> Dentry:
         """End a name and begin another for the same inode."""
         self.end(dentry, stamp)
-        self.moved += dentry.kind == DIRECTORY
+        if dentry.kind == DIRECTORY:
+            self.view.walks.clear()
         return self.add(parent, name, dentry.inode, dentry.kind, stamp)
 
     def make_inode(self, inode: InodeId, kind: str, stamp: Stamp) -> None:
@@ -137,11 +135,18 @@ class Tree:
         self._journal.drop(self.view.versions, inode)
         return version
 
+    def change_directory(self, inode: InodeId, version: Version, stamp: Stamp) -> None:
+        """Give a directory other attributes."""
+        self.end_version(inode, stamp)
+        self.begin_version(version, b"")
+        self.view.walks.clear()
+
     def remove(self, dentry: Dentry, stamp: Stamp) -> None:
         """End a name and the file or empty directory that it leads to."""
         self.end(dentry, stamp)
         self.end_version(dentry.inode, stamp)
-        self.moved += dentry.kind == DIRECTORY
+        if dentry.kind == DIRECTORY:
+            self.view.walks.clear()
         made = self.born_inodes.get(dentry.inode)
         if made is not None and made.made == stamp.number:
             self._journal.drop(self.born_inodes, dentry.inode)

@@ -1,0 +1,168 @@
+"""commit: change many paths at one instant, or nothing.
+
+What belongs here: reading the request (`prepare`, outside the clock) and the frame in which its steps
+are decided (`Commit.apply`, inside). What does not: the steps themselves (`write`, `mkdir`, `remove`,
+`rename`). Steps see each other's effects in order; the first that is refused refuses the commit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from cairnfs.core.durability import Holding
+from cairnfs.core.manifest import Chunk
+from cairnfs.core.permissions import Person
+from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, TooManyOperations
+from cairnfs.ids import BootId, CommitNumber, FileserverId, Hash, Incarnation, Path, RequestId, SessionId
+from cairnfs.metadata.ops import steps
+from cairnfs.metadata.ops.durable import Durability
+from cairnfs.metadata.ops.mkdir import mkdir
+from cairnfs.metadata.ops.remove import remove
+from cairnfs.metadata.ops.rename import rename
+from cairnfs.metadata.ops.steps import MkdirStep, RemoveStep, RenameStep, Step, WriteStep
+from cairnfs.metadata.ops.write import write
+from cairnfs.metadata.rows.replies import ReplyKey
+from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession
+from cairnfs.wire.commits import OPERATIONS_MAX, CommitReply, CommitRequest, OperationResult
+from cairnfs.wire.receipts import ReceiptBody
+
+MESSAGE_MAX_BYTES = 4096
+_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+#: How often a commit loads again what its later steps need, after an earlier one moved directories.
+_LOADS = 8
+
+
+class Commit:
+    """One commit, ready to be decided. May be applied again after a rollback."""
+
+    def __init__(
+        self,
+        person: Person,
+        made: Sequence[Step],
+        durability: Durability,
+        *,
+        session: SessionId | None,
+        incarnations: frozenset[Incarnation],
+        message: str,
+        reply_key: ReplyKey,
+        deadline: float,
+    ) -> None:
+        """Made by `prepare`."""
+        self.deadline = deadline
+        self.reply_key = reply_key
+        self._person = person
+        self._steps = made
+        self._durability = durability
+        self._session = session
+        self._incarnations = incarnations
+        self._message = message
+        self._wants = [list(self._wants_of(step)) for step in made]
+
+    @property
+    def recursive(self) -> list[Path]:
+        """The paths removed with all below them: `remove.check_below` looks there beforehand."""
+        return [step.path for step in self._steps if isinstance(step, RemoveStep) and step.recursive]
+
+    @property
+    def person(self) -> Person:
+        """Whose commit it is."""
+        return self._person
+
+    def wants(self) -> list[Want]:
+        """What it will ask about."""
+        session: list[Want] = [] if self._session is None else [WantSession(self._session)]
+        return session + [want for wants in self._wants for want in wants]
+
+    def apply(self, state: State) -> CommitReply:
+        """Decide. Raises whatever refuses it; the driver then undoes what was changed."""
+        self._check_receipts(state)
+        stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
+        view = state.tree.view
+        results, loads, misses = [], 0, view.misses
+        for at, step in enumerate(self._steps):
+            results.append(self._decide(state, stamp, step))
+            if view.misses > misses and loads < _LOADS:
+                state.prefetch(want for wants in self._wants[at + 1 :] for want in wants)
+                loads, misses = loads + 1, view.misses
+        return CommitReply(
+            commit=stamp.number, at_us=stamp.at_us, incarnation=stamp.incarnation, results=results
+        )
+
+    def _check_receipts(self, state: State) -> None:
+        needs = CommitNumber(0)
+        if self._session is not None:
+            needs = state.session(self._session, self._person.user_id).needs
+        if self._incarnations - {state.clock.incarnation}:
+            raise IncarnationChanged("the receipts are of another incarnation")
+        self._durability.check_receipts(state, needs)
+
+    def _decide(self, state: State, stamp: Stamp, step: Step) -> OperationResult:
+        match step:
+            case WriteStep():
+                return write(state, self._person, stamp, step, self._durability)
+            case MkdirStep():
+                return mkdir(state, self._person, stamp, step)
+            case RemoveStep():
+                return remove(state, self._person, stamp, step)
+            case RenameStep():
+                return rename(state, self._person, stamp, step)
+
+    def _wants_of(self, step: Step) -> Iterator[Want]:
+        if isinstance(step, WriteStep) and self._durability.unproven(step):
+            yield WantChunks(step.path)
+        elif isinstance(step, RemoveStep) and not step.recursive:
+            yield WantEmpty(step.path)
+        else:
+            yield step.path
+        if isinstance(step, RenameStep):
+            yield WantEmpty(step.target)
+
+
+def prepare(
+    person: Person,
+    request: CommitRequest,
+    receipts: Sequence[ReceiptBody],
+    *,
+    body_hash: bytes,
+    deadline: float,
+) -> Commit:
+    """Read a request. `receipts` are the bodies of genuine ones of this cluster.
+
+    `body_hash` is the BLAKE3 of the request as it came, `deadline` in seconds of the monotonic clock.
+    Raises the errors of `errors.Usage`, TooManyOperations, TooLarge, ReceiptInvalid.
+    """
+    if not _REQUEST_ID.fullmatch(request.request_id):
+        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
+    if not request.operations:
+        raise BadRequest("a commit has at least one operation")
+    if len(request.operations) > OPERATIONS_MAX:
+        raise TooManyOperations(f"a commit has at most {OPERATIONS_MAX} operations")
+    if len(request.message.encode(errors="replace")) > MESSAGE_MAX_BYTES or "\0" in request.message:
+        raise BadRequest(f"a message has at most {MESSAGE_MAX_BYTES} bytes and no NUL")
+    _check_bound(person, request, receipts)
+    made = [steps.step(operation) for operation in request.operations]
+    return Commit(
+        person,
+        made,
+        Durability(made, [holding for body in receipts for holding in _holdings(body)]),
+        session=None if request.session is None else SessionId(request.session),
+        incarnations=frozenset(Incarnation(body.incarnation) for body in receipts),
+        message=request.message,
+        reply_key=ReplyKey(person.user_id, RequestId(request.request_id), body_hash),
+        deadline=deadline,
+    )
+
+
+def _check_bound(person: Person, request: CommitRequest, receipts: Sequence[ReceiptBody]) -> None:
+    if receipts and request.session is None:
+        raise BadRequest("receipts count only with the session they were given to")
+    for body in receipts:
+        if body.user != person.user_id or body.session != request.session:
+            raise ReceiptInvalid("a receipt was given to another user or session")
+
+
+def _holdings(body: ReceiptBody) -> Iterator[Holding]:
+    for holding in body.holdings:
+        holders = tuple((FileserverId(one.fileserver), BootId(one.boot)) for one in holding.holders)
+        yield Holding(body.begin, holders, [Chunk(Hash(one.hash), one.size) for one in holding.chunks])

@@ -1,0 +1,120 @@
+"""Whether a commit's chunks are durable: by receipts, or by the version they are taken from.
+
+What belongs here: holding receipts against the present members and starts, inside the clock; what can
+be prepared was. What does not: whether a receipt is genuine (the route checked that). Holders that
+left or started again do not count, whatever the receipt says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cairnfs.core import durability as rules
+from cairnfs.core.durability import Holder, Holding, Proof
+from cairnfs.core.manifest import Chunk
+from cairnfs.core.permissions import READ, Person, allowed
+from cairnfs.core.placement import group_of, required
+from cairnfs.errors import LengthMismatch, NotDurable
+from cairnfs.ids import GroupId, Hash, Path
+from cairnfs.metadata.ops.resolve import text
+from cairnfs.metadata.ops.steps import Step, WriteStep
+from cairnfs.metadata.rows.nodes import Dentry
+from cairnfs.metadata.state import State
+
+
+class _Claim(NamedTuple):
+    """Chunks of one group that the same holders are said to have."""
+
+    group: GroupId
+    holders: tuple[Holder, ...]
+
+
+class _Use(NamedTuple):
+    """The strongest durability asked of a claim, and an example to name in a refusal."""
+
+    durability: str
+    chunk: Hash
+    path: Path
+
+
+class Durability:
+    """The receipts of one commit, sorted for judging. Made outside the clock, used inside."""
+
+    __slots__ = ("_chunks", "_needs", "_oldest", "_uses", "holdings", "proofs", "steps")
+
+    def __init__(self, steps: Sequence[Step], holdings: Sequence[Holding]) -> None:
+        """Raises LengthMismatch where a receipt and the commit disagree about a size."""
+        self.steps = [step for step in steps if isinstance(step, WriteStep)]
+        self.holdings = holdings
+        self._oldest = min((holding.begin for holding in holdings), default=0)
+        self.sort(0)
+
+    def sort(self, needs: int) -> None:
+        """Take the receipts begun at `needs` or later as proofs."""
+        self._needs = needs
+        self.proofs: dict[Hash, Proof] = rules.proofs(self.holdings, needs)
+        self._uses: dict[_Claim, _Use] = {}
+        self._chunks: dict[_Claim, list[Hash]] = {}
+        for step in self.steps:
+            for chunk in step.chunks:
+                self._use(step, chunk)
+
+    def unproven(self, step: WriteStep) -> list[Chunk]:
+        """The chunks of a step that no receipt speaks of."""
+        return [chunk for chunk in step.chunks if chunk.hash not in self.proofs]
+
+    def check_receipts(self, state: State, needs: int) -> None:
+        """Raises NotDurable unless all that receipts speak of has enough holders now.
+
+        A group of which a member does not hold all is marked dirty.
+        """
+        if self._oldest < needs != self._needs:
+            self.sort(needs)
+        places = state.places()
+        for claim, use in self._uses.items():
+            members = places.members.get(claim.group, ())
+            count = rules.present(claim.holders, members, places.boots)
+            if count < required(state.clock.copies, use.durability):
+                raise _not_durable(use.chunk, use.path, f"{count} fileservers hold it")
+            if count < len(members):
+                state.content.mark_dirty(claim.group)
+            state.content.prove(self._chunks[claim], count)
+
+    def check_base(self, state: State, person: Person, step: WriteStep, there: Dentry | None) -> None:
+        """Raises NotDurable unless each chunk without a receipt is in the file's present version,
+        which `person` may read, and in a clean group with enough members."""
+        missing = self.unproven(step)
+        if not missing:
+            return
+        if there is None:
+            raise _not_durable(missing[0].hash, step.path, "no receipt came with it")
+        version = state.tree.view.version(there.inode)
+        may_read = allowed(person, version.owner, version.owner_group, version.mode, READ)
+        base = state.content.chunks_of(state.tree, there.inode) if may_read else set()
+        groups = [group_of(chunk.hash) for chunk in missing]
+        state.content.load_dirty(groups)
+        members = state.places().members
+        enough = required(state.clock.copies, step.durability)
+        for chunk, group in zip(missing, groups, strict=True):
+            if chunk not in base:
+                raise _not_durable(chunk.hash, step.path, "no receipt came with it")
+            if state.content.is_dirty(group) or len(members.get(group, ())) < enough:
+                raise _not_durable(chunk.hash, step.path, "its copies are not certain now")
+
+    def _use(self, step: WriteStep, chunk: Chunk) -> None:
+        proof = self.proofs.get(chunk.hash)
+        if proof is None:
+            return
+        if proof.size != chunk.size:
+            raise LengthMismatch(
+                f"chunk {chunk.hash.hex()} has {proof.size} bytes, not {chunk.size}", path=text(step.path)
+            )
+        claim = _Claim(group_of(chunk.hash), proof.holders)
+        if claim not in self._uses or step.durability == "all":
+            self._uses[claim] = _Use(step.durability, chunk.hash, step.path)
+        self._chunks.setdefault(claim, []).append(chunk.hash)
+
+
+def _not_durable(chunk: Hash, path: Path, why: str) -> NotDurable:
+    return NotDurable(f"chunk {chunk.hex()} is not durable: {why}", path=text(path))
