@@ -1,0 +1,114 @@
+"""Sending a commit so that its outcome is known: done, refused, or surely not done.
+
+One request id per commit, however often it is sent. Where time runs out while the outcome is not
+known, the cluster is asked to settle it. What belongs here: that. What does not: making the
+operations. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from cairnfs.client.control import Control
+from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
+from cairnfs.errors import (
+    CairnError,
+    DeadlineExceeded,
+    Internal,
+    OutcomeUnknown,
+    Unauthenticated,
+    Unreachable,
+)
+from cairnfs.ids import RequestId
+from cairnfs.wire import endpoints, problems
+from cairnfs.wire.commits import (
+    CommitReply,
+    CommitRequest,
+    Operation,
+    Receipt,
+    SettleReply,
+    SettleRequest,
+)
+
+#: How long a commit is tried, and then how long its outcome is asked for.
+COMMIT_S = 60.0
+SETTLE_S = 15.0
+_ATTEMPT_S = 20.0
+
+
+def new_request_id() -> RequestId:
+    """128 random bits in hex."""
+    return RequestId(secrets.token_hex(16))
+
+
+async def commit(
+    control: Control,
+    operations: Sequence[Operation],
+    *,
+    session: str | None = None,
+    receipts: Sequence[Receipt] = (),
+    message: str = "",
+    timeout_s: float = COMMIT_S,
+) -> CommitReply:
+    """Make the operations one commit.
+
+    Raises what refused it; the last passing error where it surely never takes effect; OutcomeUnknown
+    only where the cluster could not even be asked for the outcome.
+    """
+    request = CommitRequest(
+        request_id=new_request_id(),
+        deadline_ms=int(_ATTEMPT_S * 1000),
+        operations=list(operations),
+        session=session,
+        receipts=list(receipts),
+        message=message,
+    )
+    pauses = Pauses(control.clock, timeout_s)
+    stranger_until = control.clock.monotonic() + STRANGER_S
+    unknown = False
+    while True:
+        try:
+            attempt_s = min(_ATTEMPT_S, max(pauses.left_s, 0.001))
+            return await control.once(endpoints.COMMIT, request, timeout_s=attempt_s)
+        except CairnError as error:
+            if _says_nothing(error, unknown):
+                return await _settle(control, request, error)
+            if not worth_repeating(error):
+                raise
+            unknown = unknown or isinstance(error, OutcomeUnknown)
+            if isinstance(error, Unreachable) and not control.met:
+                pauses.deadline = min(pauses.deadline, stranger_until)
+            try:
+                await pauses.after(error)
+            except CairnError:
+                if not unknown:
+                    raise
+                return await _settle(control, request, error)
+
+
+def _says_nothing(error: CairnError, unknown: bool) -> bool:
+    """Whether this answer leaves open if the commit took effect, now or at an attempt before."""
+    return isinstance(error, Internal) or (unknown and isinstance(error, Unauthenticated))
+
+
+async def settle(control: Control, request_id: str, timeout_s: float = SETTLE_S) -> SettleReply:
+    """The outcome of a commit; one that the cluster does not know never takes effect from now on."""
+    return await control.ask(endpoints.SETTLE, SettleRequest(request_id=request_id), timeout_s=timeout_s)
+
+
+async def _settle(control: Control, request: CommitRequest, last: CairnError) -> CommitReply:
+    try:
+        settled = await settle(control, request.request_id)
+    except CairnError as error:
+        raise OutcomeUnknown(
+            f"the answer to request {request.request_id} was lost, and asking for it failed: {error.detail}",
+            hint="look whether the change is there before making it again",
+        ) from error
+    if settled.reply is not None:
+        return settled.reply
+    if settled.error is not None:
+        raise problems.to_error(settled.error)
+    if isinstance(last, Internal | Unauthenticated):
+        raise last
+    raise DeadlineExceeded(f"the change was given up and never takes effect: {last.detail}") from last

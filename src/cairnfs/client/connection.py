@@ -1,0 +1,65 @@
+"""One caller's connection to a cluster: what all verbs share.
+
+What belongs here: putting the parts together, and their end. What does not: verbs.
+Used from one event loop; after a fork, a new process needs a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from cairnfs.client.cluster import Cluster
+from cairnfs.client.control import Control
+from cairnfs.client.credentials import TokenSource
+from cairnfs.client.download import Downloads
+from cairnfs.client.results import Durability
+from cairnfs.client.retry import Patience
+from cairnfs.client.session import Sessions
+from cairnfs.client.transfer import IN_FLIGHT_BYTES, Budget, ChunkPlane
+from cairnfs.client.upload import Upload
+from cairnfs.clock import Clock
+from cairnfs.net.transport import Transport
+
+
+class Connection:
+    """The parts of a client of the cluster whose control plane is at `origin`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        origin: str,
+        *,
+        clock: Clock,
+        tokens: TokenSource,
+        cluster_id: str | None = None,
+        label: str = "",
+        in_flight_bytes: int = IN_FLIGHT_BYTES,
+        patience: Patience | None = None,
+    ) -> None:
+        """`label` tells people who look at sessions what this one is."""
+        self.clock = clock
+        self.transport = transport
+        self.control = Control(transport, origin, clock=clock, tokens=tokens, patience=patience)
+        self.cluster = Cluster(self.control, cluster_id)
+        self.plane = ChunkPlane(transport, clock, tokens)
+        self.sessions = Sessions(self.control, label)
+        self.budget = Budget(in_flight_bytes)
+        self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock)
+
+    @asynccontextmanager
+    async def upload(self, durability: Durability) -> AsyncIterator[Upload]:
+        """An upload under a hold on the session; what is unfinished at the end of the body is given up."""
+        hold, _ = await asyncio.gather(self.sessions.hold(), self.cluster.load())
+        upload = Upload(self.plane, self.cluster, hold, self.budget, clock=self.clock, durability=durability)
+        try:
+            yield upload
+        finally:
+            await upload.close()
+            hold.release()
+
+    async def close(self) -> None:
+        """End the session and stop what is under way. The transport is the owner's to close."""
+        await self.downloads.close()
+        await self.sessions.close()

@@ -1,0 +1,136 @@
+"""Chunks by name: from any member that has them, each verified, many in one request.
+
+What belongs here: fetching chunks and streaming runs of them in order with a bounded window. What
+does not: which chunks a file has (`reading.py`). Bytes that do not have the hash asked for are never
+given to anyone. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+
+from typing import NamedTuple
+
+from cairnfs.client.cluster import Cluster
+from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
+from cairnfs.client.transfer import Beat, Budget, ChunkPlane
+from cairnfs.clock import Clock
+from cairnfs.core.manifest import Chunk, hash_bytes
+from cairnfs.errors import CairnError, ChunkLost, ChunkMissing, ChunkNotYet
+from cairnfs.ids import FileserverId
+from cairnfs.wire.chunks import CHUNK, CORRUPT
+
+#: A member that lets a read wait for so long is overtaken by the next one.
+STALL_S = 0.5
+#: How much of one stream is fetched ahead at most.
+WINDOW_BYTES = 16 * 1024 * 1024
+#: Hashing this much is worth another thread: the interpreter is free meanwhile.
+_LARGE_BYTES = 512 * 1024
+
+
+class _Ahead(NamedTuple):
+    """A chunk of a stream that is being fetched; `counted` bytes of the budget are taken for it."""
+
+    at: int
+    size: int
+    counted: int
+    content: asyncio.Future[bytes]
+
+
+class Downloads:
+    """Fetches chunks for all readers of one client, so that what they want of one server goes together."""
+
+    def __init__(self, plane: ChunkPlane, cluster: Cluster, budget: Budget, *, clock: Clock) -> None:
+        """`budget` bounds what all streams fetch ahead; the chunk that one waits for is never held back."""
+        self.received_bytes = 0
+        self._plane = plane
+        self._cluster = cluster
+        self._budget = budget
+        self._courier = Courier(Plan(self._exchange, cluster.to_read, _verdict, STALL_S), cluster, clock)
+
+    async def load(self) -> None:
+        """To be awaited before fetching: see that the members are known."""
+        await self._cluster.load()
+
+    def fetch(self, chunk: Chunk) -> asyncio.Future[bytes]:
+        """Begin to fetch a chunk. Raises (later) ChunkNotYet, ChunkLost, and what all members refused."""
+        item: Item[bytes] = Item(chunk.hash, chunk.size)
+        self._courier.carry(item)
+        return item.result
+
+    async def stream(
+        self, chunks: AsyncIterator[tuple[int, Chunk]]
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
+        """The bytes of chunks, in order; some are fetched ahead meanwhile.
+
+        Each chunk comes with its position in the file, which goes through unchanged.
+        """
+        await self.load()
+        ahead: deque[_Ahead] = deque()
+        held = 0
+        upcoming = await anext(chunks, None)
+        try:
+            while upcoming is not None or ahead:
+                while upcoming is not None and self._may_fetch(upcoming[1].size, held, first=not ahead):
+                    at, chunk = upcoming
+                    ahead.append(_Ahead(at, chunk.size, chunk.size if ahead else 0, self.fetch(chunk)))
+                    held += chunk.size
+                    upcoming = await anext(chunks, None)
+                first = ahead[0]
+                yield first.at, await first.content
+                ahead.popleft()
+                held -= first.size
+                self._budget.give(first.counted)
+                # Its bytes are not to be kept alive while the next ones are awaited.
+                del first
+        finally:
+            for left in ahead:
+                if not left.content.cancel() and not left.content.cancelled():
+                    left.content.exception()  # seen, so that nobody is told that it was not
+                self._budget.give(left.counted)
+
+    def _may_fetch(self, size: int, held: int, *, first: bool) -> bool:
+        return first or (held + size <= WINDOW_BYTES and self._budget.try_take(size))
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        await self._courier.close()
+
+    async def _exchange(
+        self, address: str, items: Sequence[Item[bytes]], refuse: Refuse[bytes], beat: Beat
+    ) -> None:
+        wanted = [item for item in items if item.open]
+        answers = self._plane.get(address, [item.chunk for item in wanted], beat)
+        left = deque(wanted)
+        async for digest, state, content in answers:
+            item = left.popleft()
+            assert item.chunk == digest
+            self.received_bytes += len(content)
+            if state != CHUNK:
+                kind = "corrupt" if state == CORRUPT else "missing"
+                refuse(item, ChunkMissing(f"the chunk is {kind} at {address}"))
+            elif len(content) != item.size or not await _genuine(item, content):
+                refuse(item, ChunkMissing(f"{address} gave other bytes than the chunk's"))
+            elif item.open:
+                item.result.set_result(content)
+        for item in left:
+            refuse(item, ChunkNotYet(f"{address} did not say whether it has the chunk"))
+
+
+async def _genuine(item: Item[bytes], content: bytes) -> bool:
+    if len(content) < _LARGE_BYTES:
+        return hash_bytes(content) == item.chunk
+    return await asyncio.to_thread(hash_bytes, content) == item.chunk
+
+
+def _verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:
+    """Lost only where every member has answered; until then the chunk may still be found."""
+    if failures and all(isinstance(error, ChunkMissing) for error in failures.values()):
+        return ChunkLost("every member of the chunk's group answered and none has a good copy")
+    others = {member: error for member, error in failures.items() if not isinstance(error, ChunkMissing)}
+    reason = worst(others)
+    if not reason.retryable:
+        return reason
+    return ChunkNotYet(f"no member that answered has the chunk; {reason.detail}")

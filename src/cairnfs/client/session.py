@@ -1,0 +1,193 @@
+"""This process's session: begun when first needed, renewed in the background, ended at close.
+
+The client counts from *sending* a renewal, on the clock that goes on while the machine sleeps. After
+`suspend_ms` without an answer the session is suspended: work waits. After `lease_ms`, or at the
+server's word, it is over, and everything that held it fails with SessionEnded; so this client stops
+before the server gives away what it held. What belongs here: that, and `needs`. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from cairnfs.client.control import Control
+from cairnfs.client.retry import persist
+from cairnfs.errors import CairnError, SessionEnded
+from cairnfs.net.deadlines import within
+from cairnfs.wire import endpoints
+from cairnfs.wire.sessions import RenewRequest, SessionReply, SessionRequest
+
+_END_S = 2.0
+_RETRY_S = 0.5
+
+
+class Hold:
+    """A use of the session: an unfinished upload, or a commit that is being read. To be released."""
+
+    def __init__(self, live: _Live, needs: int) -> None:
+        """`needs` is the commit that the session still needs for this use."""
+        self.needs = needs
+        self._live = live
+        self._ended: list[Callable[[SessionEnded], None]] = []
+
+    @property
+    def session(self) -> str:
+        """The session's id."""
+        return self._live.id
+
+    @property
+    def begin(self) -> int:
+        """The begin number of an upload under this hold."""
+        return self.needs
+
+    def when_ended(self, tell: Callable[[SessionEnded], None]) -> None:
+        """Call `tell` once if the session ends while this is held."""
+        self._ended.append(tell)
+
+    async def ready(self) -> None:
+        """Return when work may go on; wait while the session is suspended. Raises SessionEnded."""
+        await self._live.ready()
+
+    def release(self) -> None:
+        """The use is over."""
+        self._live.holds.discard(self)
+        self._ended.clear()
+
+    def tell_ended(self, error: SessionEnded) -> None:
+        """The session is over."""
+        for tell in self._ended:
+            tell(error)
+
+
+class Sessions:
+    """Gives holds on the one session, beginning a new one where there is none."""
+
+    def __init__(self, control: Control, label: str) -> None:
+        self._control = control
+        self._label = label
+        self._live: _Live | None = None
+        self._beginning = asyncio.Lock()
+
+    async def hold(self, commit: int | None = None) -> Hold:
+        """A hold for an upload that begins now, or for reading at `commit`."""
+        async with self._beginning:
+            if self._live is None or self._live.is_over():
+                self._live = await self._begin()
+            return self._live.hold(commit)
+
+    async def _begin(self) -> _Live:
+        clock = self._control.clock
+        sent = 0.0
+
+        async def attempt(timeout_s: float) -> SessionReply:
+            nonlocal sent
+            sent = clock.boottime()
+            request = SessionRequest(label=self._label)
+            return await self._control.once(endpoints.BEGIN_SESSION, request, timeout_s=timeout_s)
+
+        reply = await persist(clock, self._control.patience, attempt, stranger=not self._control.met)
+        return _Live(self._control, reply, sent)
+
+    async def close(self) -> None:
+        """End the session; if nobody hears it, the cluster ends it by itself soon."""
+        live, self._live = self._live, None
+        if live is not None:
+            await live.close()
+
+
+class _Live:
+    """One session from its beginning to its end."""
+
+    def __init__(self, control: Control, reply: SessionReply, sent: float) -> None:
+        """`sent` is when its beginning was asked for, by `boottime`."""
+        self.id = reply.session
+        self.holds: set[Hold] = set()
+        self._control = control
+        self._clock = control.clock
+        self._incarnation = reply.incarnation
+        self._commit = reply.commit
+        self._needs = reply.commit
+        self._renew_s = reply.renew_ms / 1000
+        self._suspend_s = reply.suspend_ms / 1000
+        self._lease_s = reply.lease_ms / 1000
+        self._confirmed = sent
+        self._counter = 0
+        self._over: SessionEnded | None = None
+        self._news = asyncio.Event()
+        self._task = asyncio.create_task(self._renew_on(), name="cairn session")
+
+    def hold(self, commit: int | None) -> Hold:
+        hold = Hold(self, self._commit if commit is None else commit)
+        self.holds.add(hold)
+        return hold
+
+    def is_over(self) -> bool:
+        """Look at the clock: a machine that slept wakes up past its lease."""
+        if self._over is None and self._age_s() >= self._lease_s:
+            self._end("it could not be renewed in time")
+        return self._over is not None
+
+    async def ready(self) -> None:
+        while not self.is_over():
+            if self._age_s() < self._suspend_s:
+                return
+            self._news.clear()
+            await self._news.wait()
+        assert self._over is not None
+        raise self._over
+
+    def _age_s(self) -> float:
+        return self._clock.boottime() - self._confirmed
+
+    def _end(self, why: str) -> None:
+        if self._over is None:
+            self._over = SessionEnded(f"the session is over: {why}", hint="try again")
+            for hold in list(self.holds):
+                hold.tell_ended(self._over)
+        self._news.set()
+
+    async def _renew_on(self) -> None:
+        pause_s = self._renew_s
+        while True:
+            await self._clock.sleep(min(pause_s, max(self._lease_s - self._age_s(), 0.0)))
+            if self.is_over():
+                return
+            pause_s = self._renew_s if await self._renew() else _RETRY_S
+
+    async def _renew(self) -> bool:
+        """Ask once; whether there was an answer, good or bad."""
+        self._counter += 1
+        needs = max(self._needs, min((hold.needs for hold in self.holds), default=self._commit))
+        sent = self._clock.boottime()
+        # An attempt ends in time for another one before the session would be suspended for long.
+        timeout_s = min(self._renew_s, max(self._lease_s - self._age_s(), 0.001))
+        request = RenewRequest(counter=self._counter, needs=needs)
+        try:
+            async with within(self._clock, timeout_s):
+                reply = await self._control.once(
+                    endpoints.RENEW_SESSION, request, params={"session": self.id}, timeout_s=timeout_s
+                )
+        except SessionEnded as error:
+            self._end(error.detail)
+            return True
+        except (CairnError, TimeoutError):
+            return False
+        if reply.incarnation != self._incarnation:
+            self._end("the cluster's history was cut")
+            return True
+        self._confirmed, self._needs = sent, needs
+        self._commit = max(self._commit, reply.commit)
+        self._news.set()
+        return True
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._over is not None:
+            return
+        self._end("it was closed")
+        try:
+            await self._control.once(endpoints.END_SESSION, params={"session": self.id}, timeout_s=_END_S)
+        except CairnError:
+            return
