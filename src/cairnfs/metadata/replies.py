@@ -1,0 +1,36 @@
+"""First answers as bytes, and answering them again.
+
+What belongs here: what is kept of an outcome, and how it is told a second time. What does not: SQL
+(`rows/replies.py`), when an answer is recorded (`batch.py`, `ops/settle.py`). Any thread.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairnfs.errors import Aborted, CairnError, RequestReused
+from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey, StoredReply
+from cairnfs.metadata.state import State
+from cairnfs.wire import codec, problems
+
+
+def keep_answer(state: State, key: ReplyKey, answer: object) -> None:
+    """Record an answer: a message, or anything else that JSON holds."""
+    state.answer(key, COMMITTED, codec.encode(answer))
+
+
+def keep_refusal(state: State, key: ReplyKey, error: CairnError) -> None:
+    """Record a refusal, unless the same request may succeed later."""
+    if not error.retryable:
+        state.answer(key, REFUSED, codec.encode(problems.from_error(error)))
+
+
+def repeat(reply: StoredReply, body_hash: bytes, answer_type: type[Any] | None) -> Any:
+    """Answer as the first time. Raises the recorded refusal, Aborted, or RequestReused."""
+    if reply.outcome == ABORTED:
+        raise Aborted("this request was declared aborted")
+    if reply.body_hash != body_hash:
+        raise RequestReused("this request id was used with another body", hint="use a new request id")
+    if reply.outcome == REFUSED:
+        raise problems.to_error(codec.decode(problems.Problem, reply.answer))
+    return codec.decode(answer_type or type(None), reply.answer)
