@@ -25,8 +25,9 @@ from cairnfs.errors import (
     Unavailable,
 )
 from cairnfs.fileserver import trouble
+from cairnfs.fileserver.puts import Put
 from cairnfs.fileserver.store import Store
-from cairnfs.fileserver.writer import Put, Writer
+from cairnfs.fileserver.writer import Writer
 from cairnfs.ids import BootId, CommitNumber, Hash
 from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
