@@ -1,0 +1,64 @@
+"""The transport seam's contract, kept by aiohttp over loopback and by calls inside the process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cairnfs.net.aiohttp_transport import AiohttpTransport
+from cairnfs.net.asgi import ASGIApp
+from cairnfs.net.inprocess import InProcessTransport
+from cairnfs.net.serving import Server
+from cairnfs.net.transport import Transport
+from cairnfs.testing.contracts.streaming import StreamingContract
+from cairnfs.testing.contracts.transport import Serve, TransportContract
+
+
+class TestAiohttp(TransportContract, StreamingContract):
+    @pytest.fixture
+    async def transport(self) -> AsyncIterator[Transport]:
+        transport = AiohttpTransport()
+        yield transport
+        await transport.close()
+
+    @pytest.fixture
+    async def serve(self) -> AsyncIterator[Serve]:
+        servers: list[Server] = []
+
+        async def serve(app: ASGIApp) -> str:
+            server = Server(app, stop_s=1)
+            await server.start()
+            servers.append(server)
+            return server.origin
+
+        yield serve
+        for server in servers:
+            await server.stop()
+
+    @pytest.fixture
+    def nowhere(self) -> str:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class TestInProcess(TransportContract, StreamingContract):
+    @pytest.fixture
+    async def transport(self) -> AsyncIterator[InProcessTransport]:
+        transport = InProcessTransport()
+        yield transport
+        await transport.close()
+
+    @pytest.fixture
+    def serve(self, transport: InProcessTransport) -> Serve:
+        async def serve(app: ASGIApp) -> str:
+            origin = f"http://app-{len(transport.apps)}"
+            transport.apps[origin] = app
+            return origin
+
+        return serve
+
+    @pytest.fixture
+    def nowhere(self) -> str:
+        return "http://nowhere"
