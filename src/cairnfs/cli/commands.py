@@ -1,0 +1,144 @@
+"""Which commands there are, in the order of the help, and how the one that was asked for is run.
+
+A command is a module of this package with a function `command`: its parameters are the arguments,
+its docstring the help, its result the exit status. Only the module that is needed is imported. What
+does not belong here: what a command does. One thread.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from cairnfs.errors import BadRequest
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv"),
+    "Account": ("signup", "login", "logout", "whoami", "passwd", "invite"),
+    "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
+}
+NAMES = tuple(name for names in SECTIONS.values() for name in names)
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+class _Plain:
+    """Takes texts as they came, and numbers as int reads them. Typer's own way would import a whole
+    validation library first, which takes longer than many a command."""
+
+    def __init__(self, kind: object) -> None:
+        self._kind = kind
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The value as the command's parameter takes it."""
+        if self._kind == list[str]:
+            return list(value or ())
+        if self._kind is int and value is not None:
+            try:
+                return int(value)
+            except ValueError:
+                raise typer.BadParameter(f"{value!r} is not a whole number", ctx=ctx, param=param) from None
+        return value
+
+
+class Command(TyperCommand):
+    """One command, whose help calls arguments by their names alone."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What comes after the command's name in the usage line."""
+        return ["[OPTIONS]", *(name if needed else f"[{name}]" for name, needed, _ in self._arguments())]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then options."""
+        arguments = [(name, text) for name, _, text in self._arguments()]
+        if arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl(arguments)
+        records = [
+            one.get_help_record(ctx) for one in self.get_params(ctx) if one.param_type_name == "option"
+        ]
+        with formatter.section("Options"):
+            formatter.write_dl([record for record in records if record is not None])
+
+    def _arguments(self) -> list[tuple[str, bool, str]]:
+        """(name, is it required, help) of each argument."""
+        return [
+            (f"{one.metavar}{'' if one.nargs == 1 else '...'}", one.required, getattr(one, "help", "") or "")
+            for one in self.params
+            if one.param_type_name == "argument"
+        ]
+
+
+class Commands(TyperGroup):
+    """The `cairn` command, whose subcommands are imported when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every command, as the help orders them."""
+        return list(NAMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, or None."""
+        return load(cmd_name) if cmd_name in NAMES else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands in the help, by sections."""
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, load(name).get_short_help_str(80)) for name in names])
+
+
+def load(name: str) -> Any:
+    """The command of this name, ready to be run."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
+    app.command(name, cls=Command)(import_module(f"cairnfs.cli.{name}").command)
+    command = get_command(app)
+    for parameter in command.params:
+        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+        if kind in (str, int, list[str]):
+            parameter._runtime_param = _Plain(kind)  # type: ignore[attr-defined]
+    return command
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Run the command with these arguments. Its exit status; raises BadRequest for wrong arguments."""
+    app = typer.Typer(cls=Commands, add_completion=False, rich_markup_mode=None, context_settings=_HELP)
+    app.callback(invoke_without_command=True)(top)
+    group = get_command(app)
+    try:
+        with group.make_context("cairn", arguments) as context:
+            status = group.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            raise _usage(error) from error
+        raise
+    return status if isinstance(status, int) else 0
+
+
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is, and stop.")] = False,
+) -> None:
+    """Cairn, a transactional distributed filesystem: many files, one commit.
+
+    Paths in Cairn begin with /. Each command says more: cairn COMMAND --help
+    """
+    if version:
+        from cairnfs.cli.version import command
+
+        raise typer.Exit(command())
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(0)
+
+
+def _usage(error: Any) -> BadRequest:
+    """Typer's complaint as one line with the way to the help."""
+    context = getattr(error, "ctx", None)
+    command = getattr(context, "command_path", "cairn")
+    what = error.format_message().rstrip(".").replace("\n", " ")
+    return BadRequest(what[:1].lower() + what[1:], hint=f"see: {command} --help")

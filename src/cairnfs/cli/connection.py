@@ -1,0 +1,54 @@
+"""Which cluster a command speaks to, and as whom.
+
+What belongs here: from `--url`, `--profile` and the environment to a client. What does not: how a
+client finds its way after that. One thread.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cairnfs.client.sync import Client
+
+DEFAULT_URL = "http://127.0.0.1:7070"
+
+
+def client(url: str | None, profile: str | None) -> Client:
+    """The client of the saved login. Raises Unauthenticated where there is none."""
+    import cairnfs
+
+    return cairnfs.connect(profile_name(profile), url=given_url(url))
+
+
+def profile_name(given: str | None) -> str | None:
+    """The saved login to use: the one named, else CAIRN_PROFILE's, else (None) the usual one."""
+    return given or os.environ.get("CAIRN_PROFILE") or None
+
+
+def given_url(given: str | None) -> str | None:
+    """The address that was named, if one was; a bare host:port is meant as http. None: the login's."""
+    url = given or os.environ.get("CAIRN_URL") or None
+    if url is None:
+        return None
+    return (url if "://" in url else f"http://{url}").rstrip("/")
+
+
+def url_to_log_in_at(given: str | None, profile: str | None) -> str:
+    """Where to sign up or log in: as named, else where the login is from, else this machine's cluster."""
+    from cairnfs.client import profile as profiles
+    from cairnfs.local import cluster_file
+    from cairnfs.local.paths import ClusterPlaces, places
+
+    named = given_url(given)
+    if named is not None:
+        return named
+    saved = profiles.load(profile_name(profile)) or profiles.load()
+    if saved is not None:
+        return saved.url
+    try:
+        here = cluster_file.load(ClusterPlaces(places().data).cluster_file)
+    except OSError:
+        here = None  # another user's cluster
+    return here.url if here else DEFAULT_URL

@@ -1,0 +1,112 @@
+"""`cairn get`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from cairnfs.cli import connection, exits
+from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
+from cairnfs.cli.moments import checked
+from cairnfs.cli.options import At, Json, Profile, Recursive, Url
+from cairnfs.cli.output import shown
+from cairnfs.cli.progress import Progress
+from cairnfs.cli.report import Report
+from cairnfs.cli.seeing import Seen, look
+from cairnfs.client.results import Tree
+from cairnfs.errors import BadRequest, IsADirectory
+
+if TYPE_CHECKING:
+    from cairnfs.client.sync import Client
+
+STDOUT = "-"
+
+
+def command(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="What to copy, in Cairn.")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="Where to, on this machine; - is standard output.")
+    ],
+    recursive: Recursive = False,
+    preserve: Annotated[
+        bool, typer.Option("-p", "--preserve", help="Keep modes and times of modification.")
+    ] = False,
+    at: At = None,
+    json: Json = False,
+    profile: Profile = None,
+    url: Url = None,
+) -> int:
+    """Copy files and directories out of Cairn.
+
+    All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is what the one source
+    becomes. Each file appears whole under its name, or not at all.
+    """
+    checked(at)
+    if target == STDOUT and json:
+        raise BadRequest("standard output cannot hold both the file and a JSON document", path=STDOUT)
+    report = Report("get", json)
+    with connection.client(url, profile) as client:
+        seen = look(client, sources, at, strict=True)
+        if target == STDOUT:
+            _to_stdout(client, seen)
+            return exits.OK
+        for copy in _planned(seen, target, recursive):
+            with Progress("get") as progress:
+                report.make(
+                    copy.source, copy.target, partial(_get, client, copy, seen.commit, progress, preserve)
+                )
+    return exits.DIFFERENCE if report.finish() else exits.OK
+
+
+def _planned(seen: Seen, target: str, recursive: bool) -> list[Copy]:
+    """What goes where, once every rule is met."""
+    path = os.fsencode(target)
+    return plan(
+        [Source(path, entry.kind, entry.raw_name()) for path, entry in seen.entries],
+        Target(path.rstrip(b"/") or b"/", _kinds_here([path])[0], target.endswith("/")),
+        recursive=recursive,
+        kinds=_kinds_here,
+    )
+
+
+def _get(client: Client, copy: Copy, at: int, progress: Progress, preserve: bool) -> Tree:
+    # What a link leads to is replaced, not the link.
+    place = os.path.realpath(copy.target)
+    if copy.kind == "directory":
+        return client.get_tree(copy.source, place, at=at, progress=progress.transferred, preserve=preserve)
+    if os.path.exists(place) and not os.path.isfile(place):
+        with open(place, "wb") as stream:  # a pipe or a device: written into, never replaced
+            return _stream(client, copy.source, stream, at)
+    return client.get_file(copy.source, place, at=at, progress=progress.transferred, preserve=preserve)
+
+
+def _to_stdout(client: Client, seen: Seen) -> None:
+    for path, entry in seen.entries:
+        if entry.kind == "directory":
+            raise IsADirectory("is a directory", path=shown(path), hint="give a directory to get it into")
+    for path, _ in seen.entries:
+        _stream(client, path, sys.stdout.buffer, seen.commit)
+    sys.stdout.buffer.flush()
+
+
+def _stream(client: Client, path: bytes, stream: BinaryIO, at: int) -> Tree:
+    count = 0
+    for piece in client.read_stream(path, at=at):
+        stream.write(piece)
+        count += len(piece)
+    return Tree(files=1, bytes=count, received_bytes=count, commit=at)
+
+
+def _kinds_here(paths: list[bytes]) -> list[Kind | None]:
+    kinds: list[Kind | None] = []
+    for path in paths:
+        try:
+            kinds.append("directory" if stat.S_ISDIR(os.stat(path).st_mode) else "file")
+        except (FileNotFoundError, NotADirectoryError):
+            kinds.append(None)
+    return kinds

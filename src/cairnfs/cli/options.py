@@ -1,0 +1,44 @@
+"""The options that several commands share, so that they are called and explained alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="The cluster's address; else CAIRN_URL, else the saved login's."
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Which saved login to use; else CAIRN_PROFILE."),
+]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="MOMENT",
+        help="Read the tree as it was: at a commit (41), a time (2026-11-22T10:00Z) or so long ago (10m).",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Say it as one JSON document.")]
+Data = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DIR", help="The cluster's directory; else CAIRN_DATA, see: cairn paths."),
+]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what was done, and in which commit.")]
+Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories with all in them.")]
+
+
+def data_directory(given: str | None) -> Path:
+    """The data directory that was named, or this user's."""
+    from cairnfs.local.paths import places
+
+    return Path(given).absolute() if given else places().data

@@ -1,0 +1,55 @@
+"""`cairn stat`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cairnfs.cli import connection, entries
+from cairnfs.cli.moments import checked
+from cairnfs.cli.options import At, Json, Profile, Url
+from cairnfs.cli.output import moment, show, show_json, shown, size, table
+from cairnfs.cli.seeing import look
+
+if TYPE_CHECKING:
+    from cairnfs.wire.directory import Entry
+
+
+def command(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="What to look at.")],
+    at: At = None,
+    json: Json = False,
+    profile: Profile = None,
+    url: Url = None,
+) -> int:
+    """Say everything about files and directories.
+
+    All is as of one commit. With --json, one path gives one object; several give their objects as "entries".
+    """
+    checked(at)
+    with connection.client(url, profile) as client:
+        seen = look(client, paths, at)
+    documents = [entries.document(path, entry) for path, entry in seen.entries]
+    if json and len(paths) == 1:
+        show_json({**documents[0], "read_at": seen.commit})
+    elif json:
+        show_json({"read_at": seen.commit, "entries": documents})
+    else:
+        for path, entry in seen.entries:
+            for line in _lines(path, entry):
+                show(line)
+    return seen.status
+
+
+def _lines(path: bytes, entry: Entry) -> list[str]:
+    rows = [
+        ("  kind", entry.kind),
+        ("  size", f"{entry.size:,} bytes" + (f" ({size(entry.size)})" if entry.size >= 1000 else "")),
+        ("  mode", f"{entry.mode:04o} ({entries.mode_text(entry)})"),
+        ("  owner", entry.owner),
+        ("  modified", moment(entry.mtime_us, full=True)),
+        ("  version", f"commit {entry.commit}, etag {entry.etag}"),
+        ("  inode", str(entry.inode)),
+    ]
+    return [shown(path), *table(rows[:1] + rows[2:] if entry.kind == "directory" else rows)]
