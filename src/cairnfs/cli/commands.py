@@ -44,8 +44,20 @@ class _Plain:
         return value
 
 
+def _plain(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+        if kind in (str, int, bool, list[str]):
+            parameter._runtime_param = _Plain(kind)
+    return parameters
+
+
 class Command(TyperCommand):
     """One command, whose help calls arguments by their names alone."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its arguments and options."""
+        return _plain(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What comes after the command's name in the usage line."""
@@ -75,6 +87,10 @@ class Command(TyperCommand):
 class Commands(TyperGroup):
     """The `cairn` command, whose subcommands are imported when they are asked for."""
 
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options before the command's name."""
+        return _plain(super().get_params(ctx))
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Every command, as the help orders them."""
         return list(NAMES)
@@ -94,12 +110,7 @@ def load(name: str) -> Any:
     """The command of this name, ready to be run."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
     app.command(name, cls=Command)(import_module(f"cairnfs.cli.{name}").command)
-    command = get_command(app)
-    for parameter in command.params:
-        kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-        if kind in (str, int, list[str]):
-            parameter._runtime_param = _Plain(kind)  # type: ignore[attr-defined]
-    return command
+    return get_command(app)
 
 
 def dispatch(arguments: list[str]) -> int:

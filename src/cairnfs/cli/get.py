@@ -43,8 +43,9 @@ def command(
 ) -> int:
     """Copy files and directories out of Cairn.
 
-    All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is what the one source
-    becomes. Each file appears whole under its name, or not at all.
+    All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources
+    below it; else TARGET is what the one source becomes. Each file appears whole under its name, or not
+    at all.
     """
     checked(at)
     if target == STDOUT and json:

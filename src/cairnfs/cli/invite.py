@@ -26,7 +26,8 @@ def command(
 ) -> int:
     """Make an invitation for one person or one fileserver.
 
-    It is a secret by which one can sign up, or join, once. Only administrators can make one. The secret is all that stands on standard output.
+    It is a secret by which one can sign up, or join, once. Only administrators can make one. The secret
+    is all that stands on standard output.
     """
     from cairnfs.wire import auth, endpoints
 

@@ -24,8 +24,8 @@ def command(
 ) -> int:
     """Log in, and stay logged in.
 
-    Later commands use this login. Asks for the password, unless CAIRN_PASSWORD is set. The administrator whom the first `cairn up`
-    made logs in on the same machine without a question.
+    Later commands use this login. Asks for the password, unless CAIRN_PASSWORD is set. The
+    administrator whom the first `cairn up` made logs in on the same machine without a question.
     """
     from cairnfs.client import account
 

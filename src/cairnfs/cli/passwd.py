@@ -14,8 +14,9 @@ from cairnfs.errors import Unauthenticated
 def command(password_stdin: PasswordStdin = False, profile: Profile = None, data: Data = None) -> int:
     """Change your password.
 
-    It ends your other logins. Asks for the present one and the new one. CAIRN_PASSWORD and CAIRN_NEW_PASSWORD answer for you, or
-    with --password-stdin the first and the second line of standard input.
+    It ends your other logins. Asks for the present one and the new one. CAIRN_PASSWORD and
+    CAIRN_NEW_PASSWORD answer for you, or with --password-stdin the first and the second line of
+    standard input.
     """
     from cairnfs.client import account
     from cairnfs.client import profile as profiles

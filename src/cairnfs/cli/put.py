@@ -45,8 +45,9 @@ def command(
 ) -> int:
     """Copy files and directories into Cairn.
 
-    The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is what the one source
-    becomes. Each tree appears in one commit, up to 1,000 files and directories at a time.
+    The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is
+    what the one source becomes. Each tree appears in one commit, up to 1,000 files and directories at a
+    time.
     """
     durability: Durability = "all" if everywhere else "majority"
     report = Report("put", json)

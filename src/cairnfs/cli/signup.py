@@ -25,8 +25,9 @@ def command(
 ) -> int:
     """Become a user of the cluster, and log in.
 
-    You get a home directory, /home/NAME. Signing up is open where the cluster listens on this machine only; elsewhere it takes an
-    invitation from an administrator (cairn invite). Asks for the password, unless CAIRN_PASSWORD is set.
+    You get a home directory, /home/NAME. Signing up is open where the cluster listens on this machine
+    only; elsewhere it takes an invitation from an administrator (cairn invite). Asks for the password,
+    unless CAIRN_PASSWORD is set.
     """
     from cairnfs.client import account
 

@@ -47,8 +47,8 @@ def command(
 ) -> int:
     """Start a cluster on this machine.
 
-    Where one was started before, it continues with everything there. What is chosen at the first start is kept in cluster.toml and used again. Without --detach the
-    cluster stops with Ctrl-C.
+    Where one was started before, it continues with everything there. What is chosen at the first start
+    is kept in cluster.toml and used again. Without --detach the cluster stops with Ctrl-C.
     """
     wish = Wish(host=host, port=port, fileservers=fileservers, replicas=replicas, insecure=insecure)
     cluster = up(data_directory(data), wish, note)

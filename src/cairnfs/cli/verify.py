@@ -55,7 +55,8 @@ def command(
 ) -> int:
     """Check that the cluster is whole.
 
-    Every invariant of the database is checked, and every fileserver's chunks against it. Exit status 1 if anything is wrong. Only administrators can.
+    Every invariant of the database is checked, and every fileserver's chunks against it. Exit status 1
+    if anything is wrong. Only administrators can.
     """
     clock = SystemClock()
     begun = clock.monotonic()
