@@ -63,6 +63,7 @@ class Replay:
         last = Position(0, 0)
         for segment in found:
             if segment.number < start.segment:
+                self._require_header(segment)
                 last = Position(segment.number, segment.size)
                 continue
             begin = start.offset if segment.number == start.segment else 0
@@ -75,9 +76,15 @@ class Replay:
                 self._disk.unlink(self._segments.path(segment.number))
                 self._disk.sync_directory(self._segments.directory)
                 continue
+            self._require_header(segment)
             last = Position(segment.number, end)
             self._flush_pending(end)
         return last
+
+    def _require_header(self, segment: SegmentFile) -> None:
+        if segment.header is None:
+            reason = "the segment's header is damaged"
+            self._quarantine.note("segment", reason, segment=segment.number, end=SEGMENT_BYTES)
 
     def _segment(self, segment: SegmentFile, start: int, confirmed: int) -> int:
         """Replay one segment from `start`; where its durable part ends (0: there is none)."""
@@ -116,8 +123,7 @@ class Replay:
         for item, good in zip(unsure[:keep], fits, strict=False):
             if isinstance(item, Record) and not good:
                 self._note(Gap(item.offset, item.end, "its payload is not what was written"))
-            else:
-                self._take([item])
+            self._take([item])
             end = item.end
         if segment.size > end:
             self._cut(file, end, segment.size)

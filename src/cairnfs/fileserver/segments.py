@@ -81,8 +81,6 @@ class Segments:
             if strange:
                 quarantine.take(self.directory / name, strange)
                 continue
-            if header is None and head:
-                quarantine.note("segment", "its header is damaged", segment=number, end=SEGMENT_BYTES)
             kept.append(SegmentFile(number, file.size(), header))
         return sorted(kept)
 
