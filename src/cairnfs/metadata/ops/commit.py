@@ -36,6 +36,8 @@ _LOADS = 8
 class Commit:
     """One commit, ready to be decided. May be applied again after a rollback."""
 
+    answer_type = CommitReply
+
     def __init__(
         self,
         person: Person,

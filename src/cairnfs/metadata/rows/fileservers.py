@@ -89,7 +89,13 @@ def beat(
     return changed == 1
 
 
-def set_state(tx: Tx, fileserver: FileserverId, state: str) -> bool:
-    """Change the state; False where it already is that."""
-    changed = tx.run("UPDATE fileserver SET state = ? WHERE id = ? AND state <> ?", state, fileserver, state)
+def set_state(tx: Tx, fileserver: FileserverId, state: str, seen_counter: int | None) -> bool:
+    """Change the state, if the counter still is the one seen; False where nothing changed."""
+    changed = tx.run(
+        "UPDATE fileserver SET state = ? WHERE id = ? AND state <> ? AND (? < 0 OR counter = ?)",
+        state,
+        fileserver,
+        state,
+        *[-1 if seen_counter is None else seen_counter] * 2,
+    )
     return changed == 1

@@ -84,6 +84,18 @@ def version(tx: Tx, inode: InodeId, at: CommitNumber | None) -> Version | None:
     return None if row is None else Version(*row)
 
 
+def versions(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> dict[InodeId, Version]:
+    """The versions of these inodes, alive or `at` a commit; one that has none is left out."""
+    span, args = _span(at, "v")
+    rows = tx.rows_given(
+        f"SELECT {_VERSION} FROM {{given}} AS g CROSS JOIN version AS v WHERE v.inode = g.id AND {span}",
+        "id BIGINT",
+        [(inode,) for inode in inodes],
+        *args,
+    )
+    return {row[0]: Version(*row) for row in rows}
+
+
 def attributes(
     tx: Tx, owners: Iterable[UserId], directories: Iterable[InodeId]
 ) -> tuple[dict[UserId, str], dict[InodeId, tuple[CommitNumber, int]]]:

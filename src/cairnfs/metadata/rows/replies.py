@@ -7,12 +7,14 @@ Any thread, inside a tx.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cairnfs.ids import RequestId, UserId
 from cairnfs.metadata.databases.seam import Tx
 
-COMMITTED, REFUSED, ABORTED = "committed", "refused", "aborted"
+COMMITTED: Final = "committed"
+REFUSED: Final = "refused"
+ABORTED: Final = "aborted"
 
 
 class ReplyKey(NamedTuple):

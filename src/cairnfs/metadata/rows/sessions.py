@@ -66,9 +66,9 @@ def renew(tx: Tx, session: SessionId, user: UserId, counter: int, needs: int) ->
     return changed == 1
 
 
-def delete(tx: Tx, session: SessionId) -> None:
-    """End one."""
-    tx.run("DELETE FROM session WHERE id = ?", session)
+def delete(tx: Tx, session: SessionId, user: UserId) -> None:
+    """End one of this user."""
+    tx.run("DELETE FROM session WHERE id = ? AND user_id = ?", session, user)
 
 
 def delete_unmoved(tx: Tx, seen: Sequence[tuple[SessionId, int]]) -> list[SessionId]:

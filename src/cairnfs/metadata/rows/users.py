@@ -1,0 +1,64 @@
+"""People and services.
+
+What belongs here: the table `users`. What does not: passwords' rules (`control/auth`). Any thread,
+inside a tx.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cairnfs.ids import UserId
+from cairnfs.metadata.databases.seam import Tx
+
+
+class User(msgspec.Struct, frozen=True):
+    """A row. `home` is the text form of a path, or empty."""
+
+    id: UserId
+    name: str
+    role: str
+    password_hash: str
+    home: str
+    created_us: int
+
+    def __repr__(self) -> str:
+        return f"User(id={self.id}, name={self.name!r}, role={self.role!r})"
+
+
+_COLUMNS = ", ".join(User.__struct_fields__)
+
+
+def by_name(tx: Tx, name: str) -> User | None:
+    """The user of this name."""
+    row = tx.row(f"SELECT {_COLUMNS} FROM users WHERE name = ?", name)
+    return None if row is None else User(*row)
+
+
+def by_id(tx: Tx, user: UserId) -> User | None:
+    """The user of this id."""
+    row = tx.row(f"SELECT {_COLUMNS} FROM users WHERE id = ?", user)
+    return None if row is None else User(*row)
+
+
+def any_admin(tx: Tx) -> bool:
+    """Whether there is an administrator."""
+    return tx.row("SELECT 1 FROM users WHERE role = 'admin' LIMIT 1") is not None
+
+
+def insert(tx: Tx, user: User) -> None:
+    """A new user."""
+    tx.run(
+        f"INSERT INTO users ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        user.id,
+        user.name,
+        user.role,
+        user.password_hash,
+        user.home,
+        user.created_us,
+    )
+
+
+def set_password(tx: Tx, user: UserId, password_hash: str) -> bool:
+    """Change the password's hash; False where there is no such user."""
+    return tx.run("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user) == 1
