@@ -81,7 +81,7 @@ class Attempt:
     """One run of a batch's operations in one tx."""
 
     def __init__(self, tasks: Sequence[Task[Operation[Any]]], clock: Clock, places: PlacesCache) -> None:
-        self._tasks = tasks
+        self.tasks = tasks
         self._clock = clock
         self._places = places
 
@@ -90,11 +90,11 @@ class Attempt:
         watched = Watched(tx)
         before = clock_row.lock(watched)
         state = State(watched, before, self._places)
-        keys = [task.asked.reply_key for task in self._tasks]
+        keys = [task.asked.reply_key for task in self.tasks]
         state.load_replies((key.user_id, key.request_id) for key in keys if key is not None)
-        new = [task.asked for task in self._tasks if _known(task.asked, state) is None]
+        new = [task.asked for task in self.tasks if _known(task.asked, state) is None]
         state.prefetch(want for operation in new for want in operation.wants())
-        outcomes = [self._one(task.asked, state, watched) for task in self._tasks]
+        outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
         state.flush()
         return outcomes, CommitEvent(before, replace(before, **state.counters))
 

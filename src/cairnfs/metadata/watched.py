@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from cairnfs.metadata.databases.seam import Row, Tx, Value
 
 
-def _changes(sql: str) -> bool:
-    return not sql.lstrip().startswith(("SELECT", "WITH"))
+def _reads(sql: str) -> bool:
+    return sql.lstrip().startswith(("SELECT", "WITH"))
 
 
 class Watched:
-    """A `Tx` around another. `changes` counts the calls that change something."""
+    """A `Tx` around another. `changes` counts the calls that changed at least one row."""
 
     __slots__ = ("_tx", "changes")
 
@@ -25,31 +25,36 @@ class Watched:
         self.changes = 0
 
     def rows(self, sql: str, *args: Value) -> list[Row]:
-        """See `Tx.rows`. Counted unless it is a SELECT: INSERT ... RETURNING."""
-        self.changes += _changes(sql)
-        return self._tx.rows(sql, *args)
+        """See `Tx.rows`. INSERT ... RETURNING counts."""
+        found = self._tx.rows(sql, *args)
+        self.changes += bool(found) and not _reads(sql)
+        return found
 
     def row(self, sql: str, *args: Value) -> Row | None:
         """See `Tx.row`."""
-        self.changes += _changes(sql)
-        return self._tx.row(sql, *args)
+        found = self._tx.row(sql, *args)
+        self.changes += found is not None and not _reads(sql)
+        return found
 
     def run(self, sql: str, *args: Value) -> int:
         """See `Tx.run`."""
-        self.changes += 1
-        return self._tx.run(sql, *args)
+        count = self._tx.run(sql, *args)
+        self.changes += count > 0
+        return count
 
     def rows_given(
         self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value
     ) -> list[Row]:
         """See `Tx.rows_given`."""
-        self.changes += bool(given) and _changes(sql)
-        return self._tx.rows_given(sql, columns, given, *args)
+        found = self._tx.rows_given(sql, columns, given, *args)
+        self.changes += bool(found) and not _reads(sql)
+        return found
 
     def run_given(self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value) -> int:
         """See `Tx.run_given`."""
-        self.changes += bool(given)
-        return self._tx.run_given(sql, columns, given, *args)
+        count = self._tx.run_given(sql, columns, given, *args)
+        self.changes += count > 0
+        return count
 
     def now_us(self) -> int:
         """See `Tx.now_us`."""
