@@ -50,7 +50,7 @@ class InProcessTransport:
         except BaseException:
             exchange.leave()
             raise
-        if exchange.failure is not None:
+        if exchange.failure is not None and not exchange.status:
             raise exchange.failure
         return exchange
 

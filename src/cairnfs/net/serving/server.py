@@ -13,7 +13,7 @@ import functools
 import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 import uvicorn
@@ -29,7 +29,8 @@ from cairnfs.net.tls import TlsFiles
 #: as a request comes in.
 KEEP_ALIVE_S = 75
 STOP_S = 5
-SWEEP_S = 5.0
+#: Seconds, about, between two looks for stalled connections.
+SWEEP_TICKS = 5
 
 _log = structlog.get_logger("net.serving")
 
@@ -79,7 +80,7 @@ class Server:
                 timeout_graceful_shutdown=stop_s,
                 ssl_context_factory=None if context is None else lambda *_: context,
             ),
-            self._clock,
+            self.sweep,
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -143,15 +144,29 @@ class Server:
         task, self._task = self._task, None
         await task
 
+    @property
+    def connections(self) -> list[BoundedProtocol]:
+        """The connections that are open."""
+        return self._uvicorn.connections()
+
+    def sweep(self) -> None:
+        """End the connections that stalled; done every few seconds by itself."""
+        now = self._clock.monotonic()
+        for connection in self.connections:
+            why = connection.stalled(now)
+            if why:
+                _log.info("connection ended", why=why)
+                connection.transport.abort()
+
 
 class _Uvicorn(uvicorn.Server):
     """uvicorn without signal handlers, waking once a second instead of ten times."""
 
-    def __init__(self, config: uvicorn.Config, clock: Clock) -> None:
+    def __init__(self, config: uvicorn.Config, sweep: Callable[[], None]) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
         self._leaving = asyncio.Event()
-        self._clock = clock
+        self._sweep = sweep
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -170,21 +185,17 @@ class _Uvicorn(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Keep the Date header fresh and end stalled connections until told to leave."""
-        swept = self._clock.monotonic()
+        ticks = 0
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), 1.0)
-            now = self._clock.monotonic()
-            if now - swept >= SWEEP_S:
-                swept = now
-                self._sweep(now)
+            ticks += 1
+            if ticks % SWEEP_TICKS == 0:
+                self._sweep()
 
-    def _sweep(self, now: float) -> None:
-        for connection in list(self.server_state.connections):
-            why = connection.stalled(now) if isinstance(connection, BoundedProtocol) else ""
-            if why:
-                _log.info("connection ended", why=why)
-                connection.transport.abort()
+    def connections(self) -> list[BoundedProtocol]:
+        """The connections that are open."""
+        return [each for each in self.server_state.connections if isinstance(each, BoundedProtocol)]
 
 
 def is_loopback(host: str) -> bool:
