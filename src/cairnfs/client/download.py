@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-
 from typing import NamedTuple
 
 from cairnfs.client.cluster import Cluster

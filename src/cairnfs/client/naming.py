@@ -6,7 +6,6 @@ came from a command line or a directory listing arrives as the bytes it was. Pur
 
 from __future__ import annotations
 
-import os
 from pathlib import PurePosixPath
 
 from cairnfs.core import moment, names
@@ -41,8 +40,3 @@ def as_at(given: At) -> str | None:
 def below(directory: Path, name: bytes) -> Path:
     """The path of a name in a directory. Raises PathTooLong."""
     return names.path((directory if directory != b"/" else b"") + b"/" + name)
-
-
-def local(name: bytes) -> str:
-    """The same bytes as a name of this machine's file system."""
-    return os.fsdecode(name)

@@ -7,6 +7,7 @@ Used from one event loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
@@ -138,6 +139,7 @@ class Reader:
         self._stream: AsyncGenerator[bytes, None] | None = None
         self._rest = memoryview(b"")
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes (all that are left where it is negative); none only at the end."""
@@ -183,6 +185,10 @@ class Reader:
         """Stop fetching ahead."""
         self._closed = True
         await self._drop()
+
+    def abandon(self) -> None:
+        """Close, without waiting until everything has stopped."""
+        self._closing = asyncio.get_running_loop().create_task(self.close())
 
     async def _drop(self) -> None:
         stream, self._stream, self._rest = self._stream, None, memoryview(b"")

@@ -8,8 +8,9 @@ What does not: trees (`put_tree.py`). Used from one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 
 from cairnfs.client.commit import commit
@@ -26,6 +27,9 @@ from cairnfs.wire.directory import ChunkRef
 UPLOADS_MAX = 3
 #: What makes an upload void although nothing is wrong with it.
 VOID = (SessionEnded, NotDurable, ReceiptInvalid)
+
+
+Moved = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +59,36 @@ class Target:
         )
 
 
-async def write_file(connection: Connection, target: Target, content: Content) -> Written:
-    """Make the content the file's new version. Raises what refused it; then nothing was published."""
+async def write_file(
+    connection: Connection, target: Target, content: Content, *, moved: Moved | None = None
+) -> Written:
+    """Make the content the file's new version. Raises what refused it; then nothing was published.
+
+    `moved` is told the bytes of each chunk on its way, and less than nothing where they go again.
+    """
     content = await settled(content)
     again = replayable(content)
     start = position(content) if again else 0
-    for made in range(1, UPLOADS_MAX + 1):
+    for made in count(1):
+        told = 0
+
+        def tell(size: int) -> None:
+            nonlocal told
+            told += size
+            if moved is not None:
+                moved(size)
+
         try:
-            return await _write_once(connection, target, content)
+            return await _write_once(connection, target, content, tell)
         except VOID:
             if not again or made == UPLOADS_MAX:
                 raise
             rewind(content, start)
-    raise AssertionError("unreachable")
+            tell(-told)
+    raise AssertionError("counted to the end")
 
 
-async def _write_once(connection: Connection, target: Target, content: Content) -> Written:
+async def _write_once(connection: Connection, target: Target, content: Content, moved: Moved) -> Written:
     source = chunks_of(content)
     first = await anext(source, None)
     if first is None:
@@ -80,10 +98,12 @@ async def _write_once(connection: Connection, target: Target, content: Content) 
     async with connection.upload(target.durability) as upload:
         chunks = [ChunkRef(*first[0])]
         await upload.add(*first)
+        moved(first[0].size)
         del first
         async for chunk, data in source:
             chunks.append(ChunkRef(*chunk))
             await upload.add(chunk, data)
+            moved(chunk.size)
         receipts = await upload.finish()
         await upload.hold.ready()
         operation = target.operation(chunks)
@@ -132,10 +152,14 @@ class Writer:
         self.written = await asyncio.shield(self._task)
         return self.written
 
-    async def abort(self) -> None:
-        """Publish nothing."""
+    def abandon(self) -> None:
+        """Publish nothing, without waiting until everything has stopped."""
         self._closed = True
         self._task.cancel()
+
+    async def abort(self) -> None:
+        """Publish nothing."""
+        self.abandon()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _put(self, part: bytes | None) -> None:

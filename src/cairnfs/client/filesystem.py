@@ -1,0 +1,282 @@
+"""The filesystem: the one face that every door uses.
+
+Each verb checks what it was given, makes one request or hands over to the module that knows the
+way, and gives values of `results` or messages of the wire. The synchronous client (`sync.py`) is
+made from this class. Any number of calls may run at once on one event loop; close it at the end.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Literal, TypeVar, overload
+
+from cairnfs.client import commit as commits
+from cairnfs.client import listing
+from cairnfs.client.connection import Connection
+from cairnfs.client.get_tree import GetTree, get_file
+from cairnfs.client.local_files import LocalPath
+from cairnfs.client.naming import At, PathLike, as_at, as_path
+from cairnfs.client.put_tree import PutTree, put_file
+from cairnfs.client.reading import Reader, Version, open_version
+from cairnfs.client.results import Committed, Durability, OnProgress, Tree, Written
+from cairnfs.client.sources import Content
+from cairnfs.client.writing import Target, Writer, write_file
+from cairnfs.errors import BadRange, BadRequest, CairnError, NotADirectory
+from cairnfs.wire import auth, cluster, endpoints, names
+from cairnfs.wire.commits import MakeDirectory, Operation, Remove, Rename, SettleReply
+from cairnfs.wire.directory import Entry
+from cairnfs.wire.endpoints import Endpoint
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Filesystem:
+    """A cluster's filesystem as one caller sees it.
+
+    Paths are absolute: text, bytes or PurePosixPath. `at` is a point in history as `--at` takes it: a
+    commit (41), a time (2026-11-22T10:00Z) or an age (10m). Every method raises classes of
+    `cairnfs.errors`: BadName and PathTooLong for paths, Unavailable's when the cluster does not answer in
+    time, and what the verb's own docstring names.
+    """
+
+    def __init__(self, connection: Connection, *, owns_transport: bool = True) -> None:
+        """`owns_transport`: whether closing this closes the connection's transport too."""
+        self.connection = connection
+        self._owns_transport = owns_transport
+        self._writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+    async def read_file(self, path: PathLike, at: At = None) -> bytes:
+        """A file's bytes. Raises NotFound, IsADirectory, Forbidden, ChunkNotYet, ChunkLost."""
+        return await (await self.version(path, at)).read()
+
+    async def read_stream(
+        self, path: PathLike, at: At = None, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """A file's bytes from `start` up to `stop`, piece by piece, all of one version."""
+        if start < 0:
+            raise BadRange("a file begins at byte 0")
+        async with aclosing((await self.version(path, at)).pieces(start, stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def version(self, path: PathLike, at: At = None, *, known: str | None = None) -> Version:
+        """A file's version, to be read in parts; with `known` (an ETag) possibly `unchanged`."""
+        return await open_version(self.connection, as_path(path), as_at(at), known=known)
+
+    async def write_file(
+        self,
+        path: PathLike,
+        data: Content,
+        *,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+        mode: int | None = None,
+        mtime_us: int | None = None,
+    ) -> Written:
+        """Give a file this content as its new version, whole or not at all.
+
+        `data`: bytes, a binary file, or an iterator of bytes. `expected`: the ETag that must be there
+        now, or "none" for a new file. Raises VersionChanged, Exists, IsADirectory, NotFound (a missing
+        directory on the way, without `parents`), Forbidden, TooFewCopies, NoSpace.
+        """
+        target = Target(as_path(path), expected, parents, durability, mode, mtime_us)
+        return await write_file(self.connection, target, data)
+
+    @overload
+    async def open(self, path: PathLike, mode: Literal["rb"] = "rb", *, at: At = None) -> Reader: ...
+    @overload
+    async def open(
+        self,
+        path: PathLike,
+        mode: Literal["wb"],
+        *,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+    ) -> Writer: ...
+    async def open(
+        self,
+        path: PathLike,
+        mode: Literal["rb", "wb"] = "rb",
+        *,
+        at: At = None,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+    ) -> Reader | Writer:
+        """A file to read ("rb", one version) or to write ("wb", published at close); see `write_file`."""
+        if mode == "rb":
+            return Reader(await self.version(path, at))
+        if str(mode) != "wb":
+            raise BadRequest(f"cannot open with mode {mode!r}", hint='modes are "rb" and "wb"')
+        writer = Writer(self.connection, Target(as_path(path), expected, parents, durability))
+        self._writers.add(writer)
+        return writer
+
+    async def stat(self, path: PathLike, at: At = None) -> Entry:
+        """What a path leads to. Raises NotFound, NotADirectory, Forbidden."""
+        (result,) = await self.stat_many([path], at)
+        if isinstance(result, CairnError):
+            raise result
+        return result
+
+    async def stat_many(self, paths: Sequence[PathLike], at: At = None) -> Sequence[Entry | CairnError]:
+        """What paths lead to at one commit, in their order: an entry, or why there is none."""
+        checked = [as_path(path) for path in paths]
+        return (await listing.stat_paths(self.connection, checked, as_at(at))).results
+
+    async def list(self, path: PathLike, at: At = None) -> AsyncGenerator[Entry, None]:
+        """A directory's entries in the order of their names' bytes, all at one commit."""
+        async for entry in listing.list_directory(self.connection, as_path(path), as_at(at)):
+            yield entry
+
+    async def walk(self, path: PathLike, at: At = None) -> AsyncGenerator[tuple[bytes, Entry], None]:
+        """Everything below a directory with its path, parents first, all at one commit."""
+        async for found in listing.walk(self.connection, as_path(path), as_at(at)):
+            yield found
+
+    async def mkdir(self, path: PathLike, *, parents: bool = False, mode: int | None = None) -> Committed:
+        """Make a directory; with `parents` those on the way too, and then one may be there. Raises Exists."""
+        text, base64 = names.to_text(as_path(path))
+        return await self._change(MakeDirectory(path=text, path_b64=base64, parents=parents, mode=mode))
+
+    async def remove(
+        self, path: PathLike, *, recursive: bool = False, expected: str | None = None
+    ) -> Committed:
+        """Remove a file or an empty directory, or with `recursive` all below. Raises NotFound, NotEmpty."""
+        text, base64 = names.to_text(as_path(path))
+        return await self._change(Remove(path=text, path_b64=base64, recursive=recursive, expected=expected))
+
+    async def rename(
+        self, path: PathLike, target: PathLike, *, replace: bool = True, expected: str | None = None
+    ) -> Committed:
+        """Give a file or directory another path, as POSIX does. Raises Exists, NotEmpty, RenameIntoItself."""
+        text, base64 = names.to_text(as_path(path))
+        to_text, to_base64 = names.to_text(as_path(target))
+        return await self._change(
+            Rename(
+                path=text,
+                path_b64=base64,
+                target=to_text,
+                target_b64=to_base64,
+                replace=replace,
+                expected=expected,
+            )
+        )
+
+    async def put_file(
+        self,
+        local: LocalPath,
+        path: PathLike,
+        *,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+        preserve: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Tree:
+        """Make a local file the file at `path`; its mode is kept, with `preserve` its time of change too."""
+        target = Target(as_path(path), expected, parents, durability)
+        return await put_file(self.connection, local, target, preserve=preserve, tell=progress)
+
+    async def get_file(
+        self,
+        path: PathLike,
+        local: LocalPath,
+        *,
+        at: At = None,
+        preserve: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Tree:
+        """Make the file at `path` a local file, which takes its place when it is whole."""
+        return await get_file(
+            self.connection, as_path(path), local, at=as_at(at), preserve=preserve, tell=progress
+        )
+
+    async def put_tree(
+        self,
+        local: LocalPath,
+        remote: PathLike,
+        *,
+        durability: Durability = "majority",
+        preserve: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Tree:
+        """Put everything below the local directory below `remote`, which is made if it is missing.
+
+        Up to 1,000 files and directories are one commit; more come in several, parents first. Files
+        that are there get new versions, nothing is removed.
+        """
+        tree = PutTree(
+            self.connection, local, as_path(remote), durability=durability, preserve=preserve, tell=progress
+        )
+        return await tree.run()
+
+    async def get_tree(
+        self,
+        remote: PathLike,
+        local: LocalPath,
+        *,
+        at: At = None,
+        preserve: bool = False,
+        progress: OnProgress | None = None,
+    ) -> Tree:
+        """Get everything below `remote`, as of one commit, below a local directory, made if missing."""
+        path = as_path(remote)
+        stats = await listing.stat_paths(self.connection, [path], as_at(at))
+        root = stats.results[0]
+        if isinstance(root, CairnError):
+            raise root
+        if root.kind != "directory":
+            raise NotADirectory("it is a file, not a directory", path=names.printable(path))
+        tree = GetTree(self.connection, path, local, commit=stats.commit, preserve=preserve, tell=progress)
+        return await tree.run(root)
+
+    async def whoami(self) -> auth.WhoamiReply:
+        """Who the cluster says one is."""
+        return await self.ask(endpoints.WHOAMI)
+
+    async def status(self) -> cluster.StatusReply:
+        """The cluster for people."""
+        return await self.ask(endpoints.STATUS)
+
+    async def settle(self, request_id: str) -> SettleReply:
+        """The outcome of a commit whose answer was lost: OutcomeUnknown's text names its request id."""
+        return await commits.settle(self.connection.control, request_id)
+
+    async def ask(
+        self,
+        endpoint: Endpoint[Q, A],
+        request: Q | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> A:
+        """Ask the control plane anything that may be asked twice."""
+        return await self.connection.control.ask(endpoint, request, params=params, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Give up what is unfinished, end the session, close connections."""
+        for writer in list(self._writers):
+            if writer.written is None:
+                await writer.abort()
+        await self.connection.close()
+        if self._owns_transport:
+            await self.connection.transport.close()
+
+    async def _change(self, operation: Operation) -> Committed:
+        reply = await commits.commit(self.connection.control, [operation])
+        return Committed(reply.commit, reply.at_us, reply.results[0].etag)
+
+    async def __aenter__(self) -> Filesystem:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

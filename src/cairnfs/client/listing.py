@@ -1,0 +1,94 @@
+"""Looking at names: many paths at once, directories page by page, whole trees.
+
+Whatever takes several requests is read at the commit of the first one. Used from one event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import NamedTuple
+
+from cairnfs.client.connection import Connection
+from cairnfs.client.naming import below
+from cairnfs.errors import CairnError, Internal
+from cairnfs.ids import Path
+from cairnfs.wire import endpoints, problems
+from cairnfs.wire.directory import (
+    STAT_PATHS_MAX,
+    Entry,
+    ListReply,
+    ListRequest,
+    PathText,
+    StatRequest,
+)
+
+
+class Stats(NamedTuple):
+    """What paths lead to at `commit`, in their order."""
+
+    commit: int
+    results: list[Entry | CairnError]
+
+
+async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | None) -> Stats:
+    """Look up any number of paths. Raises only what concerns all of them."""
+    results: list[Entry | CairnError] = []
+    commit = 0
+    for start in range(0, max(len(paths), 1), STAT_PATHS_MAX):
+        page = [PathText.of(path) for path in paths[start : start + STAT_PATHS_MAX]]
+        reply = await connection.control.ask(endpoints.STAT, StatRequest(paths=page, at=at))
+        commit, at = reply.commit, str(reply.commit)
+        for result in reply.results:
+            if result.entry is not None:
+                results.append(result.entry)
+            elif result.error is not None:
+                results.append(problems.to_error(result.error))
+            else:
+                raise Internal("a stat that says neither what is there nor why not")
+    return Stats(commit, results)
+
+
+async def pages(connection: Connection, path: Path, at: str | None) -> AsyncGenerator[ListReply, None]:
+    """A directory's pages, all at one commit."""
+    text = PathText.of(path)
+    cursor: str | None = None
+    while True:
+        request = ListRequest(path=text.path, path_b64=text.path_b64, cursor=cursor, at=at)
+        reply = await connection.control.ask(endpoints.LIST, request)
+        yield reply
+        # The cursor keeps the commit; "ten minutes ago" would be another one by now.
+        cursor, at = reply.cursor, None
+        if cursor is None:
+            return
+
+
+async def list_directory(connection: Connection, path: Path, at: str | None) -> AsyncGenerator[Entry, None]:
+    """A directory's entries in the order of their names."""
+    async for page in pages(connection, path, at):
+        for entry in page.entries:
+            yield entry
+
+
+async def walk(
+    connection: Connection, path: Path, at: str | None
+) -> AsyncGenerator[tuple[Path, Entry], None]:
+    """Everything below a directory with its path, parents before what is in them, all at one commit."""
+    stack: list[tuple[Path, AsyncGenerator[ListReply, None]]] = [(path, pages(connection, path, at))]
+    left: list[list[Entry]] = [[]]
+    while stack:
+        directory, following = stack[-1]
+        if not left[-1]:
+            page = await anext(following, None)
+            if page is None:
+                stack.pop()
+                left.pop()
+                continue
+            at = str(page.commit)
+            left[-1] = page.entries[::-1]
+            continue
+        entry = left[-1].pop()
+        inside = below(directory, entry.raw_name())
+        yield inside, entry
+        if entry.kind == "directory":
+            stack.append((inside, pages(connection, inside, at)))
+            left.append([])

@@ -1,0 +1,238 @@
+"""Files of this machine, as sources and targets of transfers.
+
+What belongs here: finding what lies below a local directory, writing a file so that it is there
+whole or not at all, what the local system cannot name, and local failures as Cairn's errors. What
+does not: the network. Synchronous: callers run it on another thread.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from cairnfs.client.results import Skipped
+from cairnfs.errors import (
+    BadName,
+    CairnError,
+    Exists,
+    Forbidden,
+    IsADirectory,
+    NoSpace,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+)
+
+LocalPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+
+_ERRORS: dict[int, type[CairnError]] = {
+    errno.ENOENT: NotFound,
+    errno.EACCES: Forbidden,
+    errno.EPERM: Forbidden,
+    errno.EROFS: Forbidden,
+    errno.EEXIST: Exists,
+    errno.ENOTDIR: NotADirectory,
+    errno.EISDIR: IsADirectory,
+    errno.ENOTEMPTY: NotEmpty,
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
+    errno.EFBIG: NoSpace,
+    errno.ENAMETOOLONG: BadName,
+    errno.EILSEQ: BadName,
+    errno.EINVAL: BadName,
+}
+#: Whether this system takes some different names for one.
+FOLDS_NAMES = sys.platform in ("win32", "darwin")
+_RESERVED = frozenset(
+    ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something local to transfer. `path` is where it lies, `inside` its path below the tree's root."""
+
+    path: bytes
+    inside: bytes
+    directory: bool
+    size: int
+    mode: int
+    mtime_us: int
+
+
+@contextmanager
+def local_errors(path: LocalPath) -> Iterator[None]:
+    """Turn the body's OSErrors into Cairn's errors about this local path."""
+    try:
+        yield
+    except OSError as error:
+        kind = _ERRORS.get(error.errno or 0, CairnError)
+        shown = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else os.fsdecode(path)
+        raise kind(f"local: {error.strerror or error}", path=shown, hint="") from error
+
+
+def look(path: LocalPath, inside: bytes = b"") -> Found:
+    """What lies at this path, links followed."""
+    raw = os.fsencode(path)
+    with local_errors(raw):
+        return _found(raw, inside, os.stat(raw))
+
+
+def scan(root: LocalPath) -> Iterator[Found | Skipped]:
+    """Everything below a local directory, by name, parents before what is in them.
+
+    Links to regular files are followed; links to directories (which may go in circles), links to
+    nothing, sockets, pipes and devices are told as skipped.
+    """
+    stack = [_entries(os.fsencode(root), b"")]
+    while stack:
+        found = next(stack[-1], None)
+        if found is None:
+            stack.pop()
+            continue
+        yield found
+        if isinstance(found, Found) and found.directory:
+            stack.append(_entries(found.path, found.inside + b"/"))
+
+
+def _entries(directory: bytes, inside: bytes) -> Iterator[Found | Skipped]:
+    with local_errors(directory):
+        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+    for entry in entries:
+        with local_errors(entry.path):
+            yield _classify(entry, inside)
+
+
+def _classify(entry: os.DirEntry[bytes], inside: bytes) -> Found | Skipped:
+    link = entry.is_symlink()
+    try:
+        status = entry.stat()
+    except OSError:
+        if not link:
+            raise
+        return Skipped(entry.path, "a link that leads nowhere")
+    if stat.S_ISREG(status.st_mode) or (stat.S_ISDIR(status.st_mode) and not link):
+        return _found(entry.path, inside + entry.name, status)
+    if stat.S_ISDIR(status.st_mode):
+        return Skipped(entry.path, "a link to a directory")
+    return Skipped(entry.path, "neither a file nor a directory")
+
+
+def _found(path: bytes, inside: bytes, status: os.stat_result) -> Found:
+    return Found(
+        path,
+        inside,
+        stat.S_ISDIR(status.st_mode),
+        status.st_size if stat.S_ISREG(status.st_mode) else 0,
+        stat.S_IMODE(status.st_mode) & 0o777,
+        status.st_mtime_ns // 1000,
+    )
+
+
+def read_short(path: bytes, most: int) -> bytes | None:
+    """The file's bytes; None where they are more than `most`."""
+    with local_errors(path), open(path, "rb", buffering=0) as stream:
+        content = stream.read(most + 1)
+        # A regular file gives all at once, unless it is shorter than asked for.
+        return None if len(content) > most else content
+
+
+def open_to_read(path: LocalPath) -> BinaryIO:
+    """The file, to be read."""
+    with local_errors(path):
+        return open(path, "rb", buffering=0)
+
+
+class Draft:
+    """A local file being written: it takes its place when it is whole.
+
+    What is there and is no regular file (a pipe, /dev/null) is written to instead; a link keeps
+    leading where it leads, and the file there is replaced.
+    """
+
+    def __init__(self, target: LocalPath, mode: int) -> None:
+        """`mode` counts, less the process's mask, where no file is there; else the file's own stays."""
+        self._target = os.path.realpath(os.fsencode(target))
+        self._draft: bytes | None = None
+        with local_errors(target):
+            try:
+                status = os.stat(self._target)
+            except FileNotFoundError:
+                status = None
+            if status is not None and stat.S_ISDIR(status.st_mode):
+                raise IsADirectory("local: a directory is there", path=os.fsdecode(target))
+            if status is not None and not stat.S_ISREG(status.st_mode):
+                self._stream = os.fdopen(os.open(self._target, os.O_WRONLY), "wb", buffering=0)
+                return
+            draft = os.path.join(os.path.dirname(self._target), b".cairn-" + secrets.token_hex(8).encode())
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self._stream = os.fdopen(os.open(draft, flags, mode & 0o777), "wb", buffering=0)
+            self._draft = draft
+            if status is not None:
+                os.chmod(draft, stat.S_IMODE(status.st_mode))
+
+    def write(self, content: bytes) -> None:
+        """Append."""
+        with local_errors(self._target):
+            rest = memoryview(content)
+            while rest:
+                rest = rest[self._stream.write(rest) or 0 :]
+
+    def publish(self, mtime_us: int | None = None) -> None:
+        """Take the target's place."""
+        with local_errors(self._target):
+            self._stream.close()
+            if self._draft is not None:
+                if mtime_us is not None:
+                    os.utime(self._draft, ns=(mtime_us * 1000, mtime_us * 1000))
+                os.replace(self._draft, self._target)
+                self._draft = None
+
+    def discard(self) -> None:
+        """Leave nothing behind; after `publish` this does nothing."""
+        self._stream.close()
+        if self._draft is not None:
+            try:
+                os.unlink(self._draft)
+            except OSError:
+                return
+
+
+def make_directory(path: bytes, mode: int) -> None:
+    """Make a local directory, and those on the way; one that is there is fine.
+
+    Its owner may always write into it: the files come after it.
+    """
+    with local_errors(path):
+        if not os.path.isdir(path):
+            os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
+            os.mkdir(path, (mode & 0o777) | 0o700)
+
+
+def nameable(name: bytes, platform: str = sys.platform) -> None:
+    """Raise BadName for a name that this system cannot hold as it is."""
+    if platform not in ("win32", "darwin"):
+        return
+    try:
+        text = name.decode()
+    except UnicodeDecodeError as error:
+        raise BadName("this system cannot hold a name that is not UTF-8", path=repr(name)) from error
+    if platform == "win32":
+        stem = text.split(".")[0].rstrip(" ").lower()
+        if any(char in '<>:"\\|?*' or char < " " for char in text) or text[-1] in " ." or stem in _RESERVED:
+            raise BadName("this system cannot hold this name", path=text)
+
+
+def same_here(name: bytes, platform: str = sys.platform) -> bytes:
+    """What two names have in common that are one name on this system."""
+    if platform not in ("win32", "darwin"):
+        return name
+    return unicodedata.normalize("NFD", name.decode(errors="replace")).casefold().encode()

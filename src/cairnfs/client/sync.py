@@ -1,0 +1,179 @@
+"""The synchronous client: Filesystem's verbs for people who do not write async code.
+
+Its methods are made from Filesystem's own, one line each; there is no second implementation. It may
+be used from several threads at once. After a fork the child's first call connects anew; files opened
+before the fork are the parent's. What belongs here: crossing over. What does not: any verb's meaning.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import io
+import os
+import threading
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+
+from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.naming import At, PathLike
+from cairnfs.client.portal import Portal, portal
+from cairnfs.client.results import Durability
+from cairnfs.client.sync_files import FileWriter, reader
+from cairnfs.errors import BadRequest, CairnError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+#: Entries of a listing that cross from the loop's thread together.
+_ENTRIES = 256
+
+
+def _blocking(
+    method: Callable[Concatenate[Filesystem, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Client, P], R]:
+    """The method, waited for."""
+
+    @functools.wraps(method)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        through, filesystem = self.inside()
+        return through.call(method(filesystem, *args, **kwargs))
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[Filesystem, P], AsyncIterator[T]], at_once: int
+) -> Callable[Concatenate[Client, P], Iterator[T]]:
+    """The method's items, waited for."""
+
+    @functools.wraps(method)
+    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        through, filesystem = self.inside()
+        return through.iterate(method(filesystem, *args, **kwargs), at_once)
+
+    return call
+
+
+class Client:
+    """A cluster's filesystem, synchronously. See `Filesystem` for what each verb takes, gives and raises.
+
+    A context manager; closing it gives up open files and ends the session.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Filesystem]]) -> None:
+        """`connect` is awaited on the portal's loop: at the first call, and again after a fork."""
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._portal: Portal | None = None
+        self._filesystem: Filesystem | None = None
+        self._closed = False
+        _open_clients.add(self)
+
+    read_file = _blocking(Filesystem.read_file)
+    read_stream = _iterating(Filesystem.read_stream, 1)
+    write_file = _blocking(Filesystem.write_file)
+    stat = _blocking(Filesystem.stat)
+    stat_many = _blocking(Filesystem.stat_many)
+    list = _iterating(Filesystem.list, _ENTRIES)
+    walk = _iterating(Filesystem.walk, _ENTRIES)
+    mkdir = _blocking(Filesystem.mkdir)
+    remove = _blocking(Filesystem.remove)
+    rename = _blocking(Filesystem.rename)
+    put_file = _blocking(Filesystem.put_file)
+    get_file = _blocking(Filesystem.get_file)
+    put_tree = _blocking(Filesystem.put_tree)
+    get_tree = _blocking(Filesystem.get_tree)
+    whoami = _blocking(Filesystem.whoami)
+    status = _blocking(Filesystem.status)
+    settle = _blocking(Filesystem.settle)
+    ask = _blocking(Filesystem.ask)
+
+    @overload
+    def open(self, path: PathLike, mode: Literal["rb"] = "rb", *, at: At = None) -> io.BufferedReader: ...
+    @overload
+    def open(
+        self,
+        path: PathLike,
+        mode: Literal["wb"],
+        *,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+    ) -> FileWriter: ...
+    def open(
+        self,
+        path: PathLike,
+        mode: Literal["rb", "wb"] = "rb",
+        *,
+        at: At = None,
+        expected: str | None = None,
+        parents: bool = False,
+        durability: Durability = "majority",
+    ) -> io.BufferedReader | FileWriter:
+        """A file to read, seekable; or to write, published at `close()` unless the body of `with` raises."""
+        through, filesystem = self.inside()
+        if mode == "rb":
+            return reader(through, through.call(filesystem.open(path, "rb", at=at)))
+        opening = filesystem.open(path, mode, expected=expected, parents=parents, durability=durability)
+        return FileWriter(through, through.call(opening))
+
+    def inside(self) -> tuple[Portal, Filesystem]:
+        """This process's portal and the filesystem on its loop."""
+        through = portal()
+        with self._lock:
+            if self._closed:
+                raise BadRequest("the client is closed")
+            if self._filesystem is None or self._portal is not through:
+                self._filesystem = through.call(_awaited(self._connect))
+                self._portal = through
+            return through, self._filesystem
+
+    def close(self) -> None:
+        """Give up what is unfinished, end the session. Closing again does nothing."""
+        with self._lock:
+            self._closed = True
+            filesystem, self._filesystem = self._filesystem, None
+            through = self._portal
+        if filesystem is not None and through is not None and through.ours:
+            through.call(filesystem.close())
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def after_fork(self) -> None:
+        """In the child: the lock may have been held by a thread that does not exist here."""
+        self._lock = threading.Lock()
+
+
+async def _awaited(make: Callable[[], Awaitable[R]]) -> R:
+    return await make()
+
+
+_open_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for client in list(_open_clients):
+        try:
+            client.close()
+        except (CairnError, RuntimeError):
+            continue
+
+
+def _after_fork() -> None:
+    for client in list(_open_clients):
+        client.after_fork()
+
+
+atexit.register(_close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
