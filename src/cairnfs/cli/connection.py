@@ -35,6 +35,17 @@ def given_url(given: str | None) -> str | None:
     return (url if "://" in url else f"http://{url}").rstrip("/")
 
 
+def address(url: str | None, profile: str | None) -> str:
+    """Where the cluster is that `client` speaks to; empty where none is known."""
+    from cairnfs.client import profile as profiles
+
+    named = given_url(url)
+    if named is not None:
+        return named
+    saved = profiles.load(profile_name(profile))
+    return saved.url if saved is not None else ""
+
+
 def url_to_log_in_at(given: str | None, profile: str | None) -> str:
     """Where to sign up or log in: as named, else where the login is from, else this machine's cluster."""
     from cairnfs.client import profile as profiles

@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
     try:
         from cairnfs.net.loop import run
 
-        return run(given.serve(given))
+        serve: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = given.serve
+        return run(serve(given))
     finally:
         if held is not None:
             held.release()

@@ -45,12 +45,12 @@ def command(
     try:
         with connection.client(url, profile) as client:
             found = client.status() if wait is None else _wait_until_ready(client, timeout)
-            where = client.url
     except Unavailable:
         if not json:
             for line in _process_lines(here):
                 note(line)
         raise
+    where = connection.address(url, profile)
     if json:
         show_json(_document(found, where, here))
     else:

@@ -7,6 +7,7 @@ with the administrator's rights. What does not: how a login works (`client.accou
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cairnfs.errors import BadCredentials, Denied, Exists, Unauthenticated
@@ -59,13 +60,20 @@ def _sign_up(url: str, new: Administrator, secret: str, tell: Callable[[str], No
 
 def administrators_client(places: ClusterPlaces, url: str) -> Client | None:
     """A client with an administrator's rights, or with the saved profile's; None without either."""
-    from cairnfs.client import profile
-    from cairnfs.client.connecting import connect
-
     known = administrator.load(places)
     if known is not None:
-        try:
-            return connect(url=url, user=known.name, password=known.password)
-        except (BadCredentials, Unauthenticated):
-            pass  # the password was changed since: the profile may still do
-    return connect(url=url) if profile.load() is not None else None
+        # Its password may have been changed since: then the profile has to do.
+        with suppress(BadCredentials):
+            return _client(url, known.name, known.password)
+    with suppress(Unauthenticated):
+        return _client(url)
+    return None
+
+
+def _client(url: str, user: str | None = None, password: str | None = None) -> Client:
+    from cairnfs.client import connecting
+    from cairnfs.client.sync import Client
+
+    client = Client(lambda: connecting.connect(url=url, user=user, password=password))
+    client.inside()
+    return client

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,12 +21,20 @@ _FIRST = ("at", "level", "logger", "event")
 
 def read(logs: Mapping[str, Path], lines: int, *, follow: bool) -> Iterator[tuple[str, str]]:
     """(process, line) of the last `lines` of each log, and with `follow` of what is appended, for ever."""
-    followed = {}
-    for name, path in logs.items():
-        followed[name] = _Followed(path)
-        for line in followed[name].last(lines):
-            yield name, readable(line)
-    while follow:
+    followed = {name: _Followed(path) for name, path in logs.items()}
+    try:
+        for name, log in followed.items():
+            for line in log.last(lines):
+                yield name, readable(line)
+        if follow:
+            yield from _what_comes(followed)
+    finally:
+        for log in followed.values():
+            log.close()
+
+
+def _what_comes(followed: Mapping[str, _Followed]) -> Iterator[tuple[str, str]]:
+    while True:
         idle = True
         for name, log in followed.items():
             for line in log.fresh():
@@ -81,10 +90,15 @@ class _Followed:
             return []
         piece = file.read(_PIECE_BYTES)
         if not piece and self._begun_anew(file):
-            file.close()
-            self._file, self._rest = None, b""
+            self.close()
             return self.fresh()
         return self._lines(piece)
+
+    def close(self) -> None:
+        """Let the file go."""
+        if self._file is not None:
+            self._file.close()
+        self._file, self._rest = None, b""
 
     def _lines(self, piece: bytes) -> list[bytes]:
         *whole, self._rest = (self._rest + piece).split(b"\n")
@@ -99,8 +113,6 @@ class _Followed:
         return self._file
 
     def _begun_anew(self, file: io.BufferedReader) -> bool:
-        import os
-
         try:
             now = self._path.stat()
         except FileNotFoundError:

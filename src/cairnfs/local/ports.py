@@ -77,8 +77,8 @@ def _owner(inode: int) -> int | None:
     wanted = f"socket:[{inode}]"
     for process in _PROC.iterdir():
         if process.name.isdigit():
-            with suppress(OSError):
-                if any(os.readlink(entry) == wanted for entry in os.scandir(process / "fd")):
+            with suppress(OSError), os.scandir(process / "fd") as descriptors:
+                if any(os.readlink(entry) == wanted for entry in descriptors):
                     return int(process.name)
     return None
 
