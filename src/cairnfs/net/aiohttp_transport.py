@@ -22,6 +22,8 @@ CONNECTIONS_MAX = 256
 CONNECT_S = 5.0
 #: Shorter than any server of ours keeps an idle connection.
 KEEP_ALIVE_S = 30.0
+#: What may be sent once more where the connection broke: it changes nothing.
+_REPEATABLE = ("GET", "HEAD")
 PIECE_BYTES = 256 * 1024
 _QUIET = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -43,7 +45,7 @@ class AiohttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self._connections_max,
                 keepalive_timeout=KEEP_ALIVE_S,
@@ -56,29 +58,18 @@ class AiohttpTransport:
             trust_env=False,
             requote_redirect_url=False,
         )
+        # It would also repeat PUT and DELETE by itself: a conditional one would then refuse its own effect.
+        session._retry_connection = False
+        return session
 
     async def request(self, request: Request) -> Response:
         """Send one request and wait for the head of its answer."""
-        if self._session is None:
-            self._session = self._open()
         until = self._clock.monotonic() + request.timeout_s
-        body = _Source(request.body) if not isinstance(request.body, bytes) else None
-        data: object = body or request.body or None
-        headers = dict(request.headers)
-        if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:
-            # In slices, so that a large body neither blocks the loop nor is copied whole.
-            body = _Source(_slices(request.body))
-            data = body
-            headers["content-length"] = str(len(request.body))
+        body, headers = _outgoing(request)
+        attempts = 2 if request.method in _REPEATABLE and body is None else 1
         try:
             async with within(self._clock, request.timeout_s):
-                response = await self._session.request(
-                    request.method,
-                    URL(request.origin + request.target, encoded=True),
-                    headers=headers,
-                    data=data,
-                    allow_redirects=False,
-                )
+                response = await self._send(request, headers, body, attempts)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):
                 raise Unreachable(f"{request.origin} does not accept connections") from error
@@ -86,6 +77,26 @@ class AiohttpTransport:
         except aiohttp.ClientError as error:
             raise _error(error, request.origin, body) from error
         return _Answer(response, request, until, self._clock)
+
+    async def _send(
+        self, request: Request, headers: dict[str, str], body: _Source | None, attempts: int
+    ) -> aiohttp.ClientResponse:
+        if self._session is None:
+            self._session = self._open()
+        url = URL(request.origin + request.target, encoded=True)
+        while True:
+            attempts -= 1
+            try:
+                return await self._session.request(
+                    request.method,
+                    url,
+                    headers=headers,
+                    data=body or request.body or None,
+                    allow_redirects=False,
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if attempts == 0 or isinstance(error, aiohttp.ClientConnectorError):
+                    raise
 
     async def close(self) -> None:
         """Close every connection."""
@@ -100,6 +111,18 @@ def _error(error: aiohttp.ClientError, origin: str, body: _Source | None) -> Bas
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
         return Unreachable(f"cannot connect to {origin}: {error.__cause__ or error}")
     return OutcomeUnknown(f"the connection to {origin} broke: {error}")
+
+
+def _outgoing(request: Request) -> tuple[_Source | None, dict[str, str]]:
+    """The body where it has to be streamed, and the headers."""
+    body, headers = request.body, dict(request.headers)
+    if not isinstance(body, bytes):
+        return _Source(body), headers
+    if len(body) <= PIECE_BYTES:
+        return None, headers
+    # In slices, so that a large body neither blocks the loop nor is copied whole.
+    headers.setdefault("content-length", str(len(body)))
+    return _Source(_slices(body)), headers
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:

@@ -8,11 +8,12 @@ that nothing happened. Used from one event loop.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from cairnfs.clock import Clock
-from cairnfs.errors import CairnError, DeadlineExceeded, Internal, OutcomeUnknown, Unavailable
+from cairnfs.errors import BadRequest, CairnError, DeadlineExceeded, Internal, OutcomeUnknown, Unavailable
 from cairnfs.net.transport import Body, Request, Response, Transport
 from cairnfs.wire import chunks, codec, problems
 from cairnfs.wire.endpoints import Endpoint
@@ -30,6 +31,7 @@ PROBLEM_MAX_BYTES = 1024 * 1024
 GRACE_S = 2.0
 _DEADLINE_MAX_MS = 120_000
 _JSON = "application/json"
+_PARAMETER = re.compile("[A-Za-z0-9_-]{1,128}")
 
 
 class Calls:
@@ -124,7 +126,7 @@ class Calls:
                 Request(
                     endpoint.method,
                     self.origin,
-                    endpoint.path.format_map(params) if params else endpoint.path,
+                    endpoint.path if params is None else _filled(endpoint.path, params),
                     sent,
                     body,
                     left_s + GRACE_S,
@@ -148,6 +150,13 @@ class Calls:
                 raise Internal(
                     f"{self.origin} answered {endpoint.name} with something else: {error}"
                 ) from error
+
+
+def _filled(path: str, params: Mapping[str, str]) -> str:
+    for name, value in params.items():
+        if not _PARAMETER.fullmatch(value):
+            raise BadRequest(f"{name}: letters, digits, - and _ only, at most 128")
+    return path.format_map(params)
 
 
 async def _problem(response: Response) -> CairnError:
