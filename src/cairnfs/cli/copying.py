@@ -67,6 +67,8 @@ def plan(
     if target.kind is None and target.slash and source.kind == "file":
         raise NotFound("no such directory", path=printable(target.path), hint="leave out the / at its end")
     _check_replacing(source, target.path, target.kind)
+    if target.kind is None:
+        _check_parent(target.path, kinds)
     return [Copy(source.path, target.path, source.kind or "file")]
 
 
@@ -91,6 +93,16 @@ def _below(
     return [
         Copy(source.path, place, source.kind or "file") for source, place in zip(sources, places, strict=True)
     ]
+
+
+def _check_parent(place: bytes, kinds: Callable[[list[bytes]], list[Kind | None]]) -> None:
+    head, slash, _ = place.rpartition(b"/")
+    parent = head or (b"/" if slash else b".")
+    (there,) = kinds([parent])
+    if there is None:
+        raise NotFound("no such directory", path=printable(parent))
+    if there == "file":
+        raise NotADirectory("is not a directory", path=printable(parent))
 
 
 def _check_replacing(source: Source, place: bytes, there: Kind | None) -> None:

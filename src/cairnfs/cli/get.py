@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -76,14 +76,11 @@ def _planned(seen: Seen, target: str, recursive: bool) -> list[Copy]:
 
 
 def _get(client: Client, copy: Copy, at: int, progress: Progress, preserve: bool) -> Tree:
-    # What a link leads to is replaced, not the link.
-    place = os.path.realpath(copy.target)
     if copy.kind == "directory":
-        return client.get_tree(copy.source, place, at=at, progress=progress.transferred, preserve=preserve)
-    if os.path.exists(place) and not os.path.isfile(place):
-        with open(place, "wb") as stream:  # a pipe or a device: written into, never replaced
-            return _stream(client, copy.source, stream, at)
-    return client.get_file(copy.source, place, at=at, progress=progress.transferred, preserve=preserve)
+        return client.get_tree(
+            copy.source, copy.target, at=at, progress=progress.of_transfer, preserve=preserve
+        )
+    return client.get_file(copy.source, copy.target, at=at, progress=progress.of_transfer, preserve=preserve)
 
 
 def _to_stdout(client: Client, seen: Seen) -> None:
@@ -91,16 +88,9 @@ def _to_stdout(client: Client, seen: Seen) -> None:
         if entry.kind == "directory":
             raise IsADirectory("is a directory", path=shown(path), hint="give a directory to get it into")
     for path, _ in seen.entries:
-        _stream(client, path, sys.stdout.buffer, seen.commit)
+        for piece in client.read_stream(path, at=seen.commit):
+            sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
-
-
-def _stream(client: Client, path: bytes, stream: BinaryIO, at: int) -> Tree:
-    count = 0
-    for piece in client.read_stream(path, at=at):
-        stream.write(piece)
-        count += len(piece)
-    return Tree(files=1, bytes=count, received_bytes=count, commit=at)
 
 
 def _kinds_here(paths: list[bytes]) -> list[Kind | None]:

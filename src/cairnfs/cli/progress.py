@@ -14,6 +14,8 @@ from cairnfs.cli.output import size
 from cairnfs.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cairnfs.client.results import Progress as Transferred
 
 PATIENCE_S = 1.0
@@ -41,8 +43,12 @@ class Progress:
             self._drawn.stop()
             self._drawn = None
 
-    def transferred(self, now: Transferred) -> None:
-        """How far a transfer is."""
+    @property
+    def of_transfer(self) -> Callable[[Transferred], None] | None:
+        """What a transfer is to call; None where nobody would see it."""
+        return self._transferred if self._people else None
+
+    def _transferred(self, now: Transferred) -> None:
         files = f"{now.files_done:,}" + (f"/{now.files_total:,}" if now.files_total else "") + " files"
         volume = size(now.bytes_done) + (f"/{size(now.bytes_total)}" if now.bytes_total else "")
         self.update(now.bytes_done, now.bytes_total, f"{files}, {volume}")

@@ -78,14 +78,11 @@ def _planned(client: Client, sources: list[str], target: str, recursive: bool) -
 def _put(client: Client, copy: Copy, progress: Progress, durability: Durability, preserve: bool) -> Tree:
     if copy.kind == "directory":
         return client.put_tree(
-            copy.source, copy.target, progress=progress.transferred, durability=durability, preserve=preserve
+            copy.source, copy.target, progress=progress.of_transfer, durability=durability, preserve=preserve
         )
-    if os.path.isfile(copy.source):
-        return client.put_file(
-            copy.source, copy.target, progress=progress.transferred, durability=durability, preserve=preserve
-        )
-    with open(copy.source, "rb") as stream:  # a pipe or a device: read until it ends
-        return _put_stream(client, stream, copy.target, durability)
+    return client.put_file(
+        copy.source, copy.target, progress=progress.of_transfer, durability=durability, preserve=preserve
+    )
 
 
 def _put_stream(client: Client, stream: BinaryIO, path: bytes, durability: Durability) -> Tree:

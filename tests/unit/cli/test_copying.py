@@ -19,14 +19,15 @@ def planned(
     target: Kind | None,
     slash: bool = False,
     recursive: bool = True,
-    there: dict[bytes, Kind] | None = None,
+    there: dict[bytes, Kind | None] | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """(source, place) of each copy to /t, which is a `target`; `there` is what lies below it."""
+    around: dict[bytes, Kind | None] = {b"/": "directory", **(there or {})}
     copies = plan(
         sources,
         Target(b"/t", target, slash),
         recursive=recursive,
-        kinds=lambda places: [(there or {}).get(place) for place in places],
+        kinds=lambda places: [around.get(place) for place in places],
     )
     assert all(isinstance(copy, Copy) for copy in copies)
     return [(copy.source, copy.target) for copy in copies]
@@ -123,3 +124,25 @@ def test_what_is_not_there_is_named_before_anything_is_copied() -> None:
 def test_below_the_root_there_is_one_slash() -> None:
     copies = plan([FILE], Target(b"/", "directory", True), recursive=False, kinds=lambda places: [None])
     assert copies == [Copy(b"a.txt", b"/a.txt", "file")]
+
+
+def test_what_is_to_hold_the_target_must_be_there() -> None:
+    for source in (FILE, TREE):
+        with pytest.raises(NotFound) as caught:
+            planned(source, target=None, there={b"/": None})
+        assert caught.value.path == "/"
+        with pytest.raises(NotADirectory):
+            planned(source, target=None, there={b"/": "file"})
+
+
+def test_a_bare_name_lies_in_the_present_directory() -> None:
+    asked: list[bytes] = []
+
+    def kinds(places: list[bytes]) -> list[Kind | None]:
+        asked.extend(places)
+        return ["directory"]
+
+    assert plan([FILE], Target(b"t", None, False), recursive=False, kinds=kinds) == [
+        Copy(b"a.txt", b"t", "file")
+    ]
+    assert asked == [b"."]
