@@ -149,7 +149,8 @@ CREATE TABLE fileserver (
     chunks      BIGINT NOT NULL
 );
 
--- The 1,024 replica groups. dirty: 1 if a member may miss a chunk. [group: members are known
+-- The 1,024 replica groups. dirty: 0 clean; 1 a member may miss a chunk; 2 the same, and nothing
+-- was missed since a comparison of its members with this database began. [group: members are known
 -- fileservers, each once; a clean group's members all hold all its chunks]
 CREATE TABLE replica_group (
     id    BIGINT PRIMARY KEY,

@@ -36,6 +36,15 @@ class Cost:
     waiting_max: int = 64
 
 
+def check_length(password: str) -> None:
+    """Raises BadRequest unless it has 8 to 1,024 bytes."""
+    length = len(password.encode())
+    if not PASSWORD_BYTES_MIN <= length <= PASSWORD_BYTES_MAX:
+        raise BadRequest(
+            f"a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes, this one has {length}"
+        )
+
+
 class Passwords:
     """Hashes and verifies. `close` ends its threads."""
 
@@ -52,11 +61,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The text that the database keeps. Raises BadRequest for a length that is not allowed, Busy."""
-        length = len(password.encode())
-        if not PASSWORD_BYTES_MIN <= length <= PASSWORD_BYTES_MAX:
-            raise BadRequest(
-                f"a password has {PASSWORD_BYTES_MIN} to {PASSWORD_BYTES_MAX} bytes, this one has {length}"
-            )
+        check_length(password)
         return await self._in_thread(lambda: self._hasher.hash(password))
 
     async def verify(self, stored: str | None, password: str) -> bool:

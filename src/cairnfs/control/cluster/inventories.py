@@ -143,8 +143,10 @@ class Inventories:
             boots.add(BootId(answer.boot))
             good.update((digest, size) for digest, size, _ in answer.chunks)
             corrupt.update(answer.corrupt)
-            if answer.next is None or answer.next <= low:
+            if answer.next is None:
                 break
+            if answer.next <= low:
+                return "its inventory goes in circles"
             low = answer.next
         else:
             return "its inventory does not come to an end"

@@ -182,6 +182,14 @@ def heartbeat(tx: Tx, fileserver: FileserverId, user: UserId, request: Heartbeat
     return HeartbeatReply(map_version=now.map_version, incarnation=now.incarnation, commit=now.commit_number)
 
 
+def state(tx: Tx, fileserver: FileserverId) -> str:
+    """Its present state. Raises NotFound."""
+    known = fileservers.find(tx, fileserver)
+    if known is None:
+        raise NotFound(f"no fileserver {fileserver}")
+    return known.state
+
+
 def every(tx: Tx) -> list[Fileserver]:
     """All fileservers, receipt keys included."""
     return fileservers.every(tx)

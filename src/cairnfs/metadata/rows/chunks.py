@@ -43,10 +43,11 @@ def groups_in_use(tx: Tx, groups: Sequence[GroupId]) -> set[GroupId]:
     return {row[0] for row in rows}
 
 
-def page(tx: Tx, low: bytes, high: bytes | None, limit: int) -> list[tuple[Hash, int]]:
-    """The first `limit` chunks with low <= hash < high, in order: (hash, size) each."""
+def page(tx: Tx, low: bytes, high: bytes | None, limit: int) -> list[tuple[Hash, int, int]]:
+    """The first `limit` chunks in use with low <= hash < high, in order: (hash, size, copies) each."""
     return tx.rows(
-        "SELECT hash, size FROM chunk WHERE hash >= ? AND hash < ? ORDER BY hash LIMIT ?",
+        "SELECT hash, size, copies FROM chunk WHERE hash >= ? AND hash < ? AND refs > 0"
+        " ORDER BY hash LIMIT ?",
         low,
         high or _LAST,
         limit,

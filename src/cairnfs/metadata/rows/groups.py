@@ -42,10 +42,31 @@ def mark_dirty(tx: Tx, groups: Iterable[GroupId]) -> None:
     """A member of each of these groups may miss a chunk."""
     tx.run_given(
         "UPDATE replica_group SET dirty = 1 FROM {given} AS g WHERE replica_group.id = g.id"
-        " AND replica_group.dirty = 0",
+        " AND replica_group.dirty <> 1",
         "id BIGINT",
         [(group,) for group in groups],
     )
+
+
+def begin_comparison(tx: Tx, groups: Iterable[GroupId]) -> None:
+    """Of these groups, from now on each new miss can be told: `mark_dirty` turns 2 into 1 again."""
+    tx.run_given(
+        "UPDATE replica_group SET dirty = 2 FROM {given} AS g WHERE replica_group.id = g.id"
+        " AND replica_group.dirty = 1",
+        "id BIGINT",
+        [(group,) for group in groups],
+    )
+
+
+def mark_clean(tx: Tx, groups: Iterable[tuple[GroupId, int]]) -> list[GroupId]:
+    """Clean those of these (group, epoch) that missed nothing since their comparison began; give them."""
+    rows = tx.rows_given(
+        "UPDATE replica_group SET dirty = 0 FROM {given} AS g WHERE replica_group.id = g.id"
+        " AND replica_group.epoch = g.epoch AND replica_group.dirty = 2 RETURNING replica_group.id",
+        "id BIGINT, epoch BIGINT",
+        list(groups),
+    )
+    return [row[0] for row in rows]
 
 
 def change(tx: Tx, groups: Sequence[tuple[GroupId, tuple[FileserverId, ...]]], *, dirty: bool) -> None:
@@ -72,6 +93,6 @@ def change(tx: Tx, groups: Sequence[tuple[GroupId, tuple[FileserverId, ...]]], *
 
 def count(tx: Tx) -> tuple[int, int]:
     """(clean, dirty)."""
-    row = tx.row("SELECT count(*), sum(dirty) FROM replica_group")
+    row = tx.row("SELECT count(*), sum(CASE WHEN dirty = 0 THEN 0 ELSE 1 END) FROM replica_group")
     assert row is not None
     return int(row[0]) - int(row[1] or 0), int(row[1] or 0)

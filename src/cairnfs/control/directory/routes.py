@@ -1,0 +1,47 @@
+"""Routes of the directory service: names, versions, listings, and where the chunks of a file lie.
+
+Thin: each is one read of one snapshot. One event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cairnfs.control.people import person
+from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.ops import list as listing
+from cairnfs.metadata.ops.open import open_file
+from cairnfs.metadata.ops.stat import stat
+from cairnfs.net.serving import Context, Handler
+from cairnfs.wire import endpoints
+from cairnfs.wire.directory import ListReply, ListRequest, OpenReply, OpenRequest, StatReply, StatRequest
+
+
+class DirectoryRoutes:
+    """The directory endpoints."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the endpoints' names."""
+        return {
+            endpoints.STAT.name: self.stat,
+            endpoints.LIST.name: self.list,
+            endpoints.OPEN.name: self.open,
+        }
+
+    async def stat(self, context: Context, request: StatRequest) -> StatReply:
+        """What paths lead to."""
+        who = person(context)
+        return await self._driver.read(lambda tx: stat(tx, who, request))
+
+    async def list(self, context: Context, request: ListRequest) -> ListReply:
+        """One page of a directory."""
+        who = person(context)
+        return await self._driver.read(lambda tx: listing.page(tx, who, request))
+
+    async def open(self, context: Context, request: OpenRequest) -> OpenReply:
+        """A file's version and its chunks."""
+        who = person(context)
+        return await self._driver.read(lambda tx: open_file(tx, who, request))

@@ -1,0 +1,103 @@
+"""Routes of the transaction service: single-shot commits and settling lost answers.
+
+Everything that can be done before the clock is taken is done here: reading, hashing, receipts, the
+look below directories that are to be removed. One event loop; large commits are read in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+from blake3 import blake3
+
+from cairnfs.clock import Clock
+from cairnfs.control.people import person
+from cairnfs.control.transactions.receipts import Receipts
+from cairnfs.core.permissions import Person
+from cairnfs.errors import BadRequest, CairnError
+from cairnfs.ids import RequestId
+from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.ops.commit import Commit, prepare
+from cairnfs.metadata.ops.remove import check_below
+from cairnfs.metadata.ops.settle import Settle
+from cairnfs.metadata.state import State, Want
+from cairnfs.net.serving import Context, Handler
+from cairnfs.wire import endpoints
+from cairnfs.wire.commits import CommitReply, CommitRequest, SettleReply, SettleRequest, Write
+from cairnfs.wire.receipts import ReceiptBody
+
+#: A commit of more operations or chunks than these would hold up the loop for a millisecond or more.
+_SMALL_OPERATIONS, _SMALL_CHUNKS = 64, 512
+_encoder = msgspec.msgpack.Encoder()
+
+
+class TransactionRoutes:
+    """The transaction endpoints."""
+
+    def __init__(self, driver: Driver, receipts: Receipts, clock: Clock) -> None:
+        self._driver = driver
+        self._receipts = receipts
+        self._clock = clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """By the endpoints' names."""
+        return {endpoints.COMMIT.name: self.commit, endpoints.SETTLE.name: self.settle}
+
+    async def commit(self, context: Context, request: CommitRequest) -> CommitReply:
+        """Change many paths at one instant, or nothing."""
+        who = person(context)
+        if request.deadline_ms < 1:
+            raise BadRequest("deadline_ms is at least 1")
+        deadline = min(context.deadline, self._clock.monotonic() + request.deadline_ms / 1000)
+        receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
+        if _is_small(request):
+            operation = _prepare(who, request, receipts, deadline)
+        else:
+            operation = await asyncio.to_thread(_prepare, who, request, receipts, deadline)
+        if operation.recursive:
+            try:
+                await self._driver.read(lambda tx: check_below(tx, who, operation.recursive))
+            except CairnError as error:
+                # Through the clock as well: an earlier sending may have been committed.
+                return await self._driver.submit(_Refused(operation, error))
+        return await self._driver.submit(operation)
+
+    async def settle(self, context: Context, request: SettleRequest) -> SettleReply:
+        """The outcome of a commit whose answer was lost."""
+        operation = Settle(context.user.user_id, RequestId(request.request_id), deadline=context.deadline)
+        return await self._driver.submit(operation)
+
+
+class _Refused:
+    """A commit that was refused before the clock: its first answer, if there was one, still counts."""
+
+    answer_type = CommitReply
+
+    def __init__(self, commit: Commit, error: CairnError) -> None:
+        self.deadline = commit.deadline
+        self.reply_key = commit.reply_key
+        self._error = error
+
+    def wants(self) -> list[Want]:
+        return []
+
+    def apply(self, state: State) -> CommitReply:
+        raise self._error
+
+
+def _is_small(request: CommitRequest) -> bool:
+    if len(request.operations) > _SMALL_OPERATIONS:
+        return False
+    return sum(len(one.chunks) for one in request.operations if isinstance(one, Write)) <= _SMALL_CHUNKS
+
+
+def _prepare(who: Person, request: CommitRequest, receipts: list[ReceiptBody], deadline: float) -> Commit:
+    return prepare(who, request, receipts, body_hash=body_hash(request), deadline=deadline)
+
+
+def body_hash(request: CommitRequest) -> bytes:
+    """What makes two requests the same: what they ask for, not how long one waits or by which receipts."""
+    asked = _encoder.encode((request.session, request.message, request.operations))
+    return blake3(asked).digest()
