@@ -81,13 +81,12 @@ class AiohttpTransport:
     async def _send(
         self, request: Request, headers: dict[str, str], body: _Source | None, attempts: int
     ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            self._session = self._open()
+        session = self._session = self._session or self._open()
         url = URL(request.origin + request.target, encoded=True)
         while True:
             attempts -= 1
             try:
-                return await self._session.request(
+                return await session.request(
                     request.method,
                     url,
                     headers=headers,

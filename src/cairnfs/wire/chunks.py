@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from cairnfs.core.manifest import CHUNK_MAX_BYTES
 from cairnfs.errors import LengthMismatch, TooLarge
 from cairnfs.ids import Hash
-from cairnfs.wire.codec import Reply, Request
+from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.commits import Receipt
 
 MEDIA_TYPE = "application/vnd.cairn.chunks"
@@ -60,7 +60,7 @@ class FetchRequest(Request, kw_only=True):
     """Asked of a member that lacks chunks: copy them from these fileservers, tried in this order."""
 
     hashes: list[bytes]
-    sources: list[int]
+    sources: list[Whole]
 
 
 class FetchReply(Reply, kw_only=True):
