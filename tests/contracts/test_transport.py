@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.asgi import ASGIApp
@@ -41,6 +43,15 @@ class TestAiohttp(TransportContract, StreamingContract):
     def nowhere(self) -> str:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class TestAiohttpOnUvloop(TestAiohttp):
+    """As the processes run it."""
+
+    loop_factory = staticmethod(uvloop.new_event_loop)
+
+    async def test_this_is_uvloop(self) -> None:
+        assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
 
 
 class TestInProcess(TransportContract, StreamingContract):
