@@ -28,6 +28,8 @@ REFRESH_TTL_FILESERVER_US = 1_000 * REFRESH_TTL_US
 _REMEMBERED_MAX = 10_000
 #: The control plane renews the token for its own calls when less than this is left.
 _OWN_LEFT_S = 5 * 60
+#: Owner of nothing; the root belongs to 0 until there is an administrator.
+_NOBODY = UserId(-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,10 @@ class Issuer:
         return Issued(token, claims.exp * 1_000_000)
 
     async def own(self) -> str:
-        """The control plane's token for its calls to fileservers: user 0, role fileserver."""
+        """The control plane's token for its calls to fileservers: no user, role fileserver."""
         left_us = 0 if self._own is None else self._own.expires_at_us - self._clock.now_us()
         if self._own is None or left_us < _OWN_LEFT_S * 1_000_000:
-            self._own = self.issue(UserId(0), "control", "fileserver")
+            self._own = self.issue(_NOBODY, "control", "fileserver")
         return self._own.token
 
 

@@ -100,13 +100,13 @@ class Inventories:
             if left_s <= 0:
                 raise DeadlineExceeded("the comparison took longer than its deadline")
             listed = await self._list_chunks(start, high, limit)
-            following = _after(listed[-1].hash) if len(listed) == limit else None
+            go_on = following(listed[-1].hash) if len(listed) == limit else None
             span = InventoryRequest(
-                low=start, high=following or high, deep=deep, limit=limit if deep else 4 * limit
+                low=start, high=go_on or high, deep=deep, limit=limit if deep else 4 * limit
             )
             held = await self._ask(span, [one for one in asked if one.id not in silent], left_s, silent)
             yield Page(listed, held, dict(silent))
-            start = following
+            start = go_on
 
     async def _ask(
         self,
@@ -155,7 +155,7 @@ class Inventories:
         return Held(frozenset(boots), good, frozenset(corrupt))
 
 
-def _after(digest: Hash) -> bytes | None:
-    """The smallest hash above this one."""
+def following(digest: Hash) -> bytes | None:
+    """The smallest hash above this one; None after the last."""
     number = int.from_bytes(digest, "big") + 1
     return None if number >> 256 else number.to_bytes(32, "big")

@@ -5,7 +5,7 @@
     chunk_corrupt        a copy whose bytes are not what its name says (found by a deep comparison)
     chunk_wrong_size     a copy of another length than the database says
     too_few_copies       every member answered; fewer hold it than a receipt had promised
-    clean_group_misses   a member of a clean group lacks it
+    clean_group_misses   a member of a clean group lacks it, also at a second look
     unreachable          a member could not be asked; its copies count neither way
 
 What belongs here: counting and judging, page by page, in bounded memory. What does not: asking
@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cairnfs.control.cluster.inventories import Listed, Page
 from cairnfs.core.placement import group_of
-from cairnfs.ids import FileserverId, GroupId
+from cairnfs.ids import FileserverId, GroupId, Hash
 from cairnfs.wire.verification import Finding, VerifyGroupsReply
 
 FINDINGS_MAX = 100
@@ -33,6 +34,14 @@ class Group:
     dirty: bool
 
 
+class Miss(NamedTuple):
+    """A chunk that a member of a clean group seems to lack. The group may have become dirty since."""
+
+    chunk: Listed
+    group: GroupId
+    member: FileserverId
+
+
 @dataclass(slots=True)
 class Judgement:
     """The running result of one comparison."""
@@ -43,6 +52,9 @@ class Judgement:
     copies: int = 0
     copies_missing: int = 0
     findings: list[Finding] = field(default_factory=list)
+    misses: list[Miss] = field(default_factory=list)
+    #: Groups with copies that are not as they should be.
+    doubtful: set[GroupId] = field(default_factory=set)
     _silent: set[FileserverId] = field(default_factory=set)
 
     def unreachable(self, fileserver: FileserverId, why: str) -> None:
@@ -57,6 +69,7 @@ class Judgement:
             self.unreachable(fileserver, why)
         for fileserver, held in page.held.items():
             for digest in sorted(held.corrupt):
+                self.doubtful.add(group_of(Hash(digest)))
                 self._find("chunk_corrupt", f"fileserver {fileserver} holds a bad copy of {digest.hex()}")
         for chunk in page.listed:
             self._judge(chunk, page)
@@ -71,6 +84,7 @@ class Judgement:
             if size == chunk.size:
                 holders.append(member)
             elif size is not None:
+                self.doubtful.add(number)
                 self._find(
                     "chunk_wrong_size",
                     f"fileserver {member} holds {chunk.hash.hex()} in {size} bytes, not {chunk.size}",
@@ -88,20 +102,25 @@ class Judgement:
         name = chunk.hash.hex()
         everyone = len(answered) == len(group.members)
         if not holders:
+            self.doubtful.add(number)
             if everyone:
                 self._find("chunk_lost", f"no member of group {number} has a good copy of {name}")
             else:
                 self._find("chunk_unavailable", f"no member of group {number} that answered has {name}")
             return
         if everyone and len(holders) < chunk.copies:
+            self.doubtful.add(number)
             self._find("too_few_copies", f"{len(holders)} hold {name}, {chunk.copies} had promised to")
-        if not group.dirty:
-            for member in answered:
-                if member not in holders:
-                    self._find(
-                        "clean_group_misses",
-                        f"group {number} is clean, but its member {member} lacks {name}",
-                    )
+        if not group.dirty and len(self.misses) < FINDINGS_MAX:
+            self.misses += [Miss(chunk, number, member) for member in answered if member not in holders]
+
+    def confirm(self, miss: Miss) -> None:
+        """A second look found the group clean and the chunk missing."""
+        self.doubtful.add(miss.group)
+        self._find(
+            "clean_group_misses",
+            f"group {miss.group} is clean, but its member {miss.member} lacks {miss.chunk.hash.hex()}",
+        )
 
     def _find(self, invariant: str, detail: str) -> None:
         if len(self.findings) < FINDINGS_MAX:

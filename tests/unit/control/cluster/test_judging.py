@@ -16,8 +16,8 @@ def judgement(*, dirty: bool = False) -> Judgement:
 
 
 def held(*good: Listed, corrupt: tuple[bytes, ...] = (), size: int | None = None) -> Held:
-    sizes = {one.hash: one.size if size is None else size for one in good}
-    return Held(frozenset({BootId("b")}), dict(sizes), frozenset(corrupt))
+    sizes: dict[bytes, int] = {one.hash: one.size if size is None else size for one in good}
+    return Held(frozenset({BootId("b")}), sizes, frozenset(corrupt))
 
 
 def found(judged: Judgement) -> list[str]:
@@ -46,11 +46,15 @@ def test_a_copy_missing_in_a_dirty_group_is_counted_but_expected() -> None:
     assert (judged.copies, judged.copies_missing, judged.reply().groups_dirty) == (2, 1, 1)
 
 
-def test_a_copy_missing_in_a_clean_group_is_a_lie() -> None:
+def test_a_copy_missing_in_a_clean_group_is_a_lie_at_the_second_look() -> None:
     judged = judgement()
     judged.take(Page([CHUNK], {ONE: held(CHUNK), TWO: held(CHUNK), THREE: held()}))
+    assert found(judged) == []
+    (miss,) = judged.misses
+    judged.confirm(miss)
     assert found(judged) == ["clean_group_misses"]
     assert "member 3" in judged.findings[0].detail
+    assert judged.doubtful == {GROUP}
 
 
 def test_fewer_copies_than_promised() -> None:
