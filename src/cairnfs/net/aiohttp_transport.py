@@ -168,8 +168,11 @@ class _Answer:
         content = self._response.content
         while True:
             try:
-                async with within(self._clock, self._left()):
+                if content.is_eof():
                     piece = await content.readany()
+                else:
+                    async with within(self._clock, self._left()):
+                        piece = await content.readany()
             except TimeoutError as error:
                 raise DeadlineExceeded(f"{self._request.origin} stopped answering") from error
             except (aiohttp.ClientError, OSError) as error:
