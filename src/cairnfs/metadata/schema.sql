@@ -91,7 +91,7 @@ CREATE TABLE leaf (
     size    BIGINT NOT NULL,
     refs    BIGINT NOT NULL,
     entries BYTES  NOT NULL
-);
+) CLUSTERED;
 
 -- What fileservers must hold. The group is the first ten bits of the hash, so a group is a range.
 -- [chunk: refs is the number of times that leaves name it; copies is at least what a majority of
@@ -101,7 +101,7 @@ CREATE TABLE chunk (
     size   BIGINT NOT NULL,              -- 1 to 4 MiB
     refs   BIGINT NOT NULL,
     copies BIGINT NOT NULL               -- holders proven by the receipt that brought it in
-);
+) CLUSTERED;
 
 -- Directories taken out of the tree by a recursive removal, one row for the whole subtree. Nothing
 -- below is reachable at or after `died`; a duty walks it in pages and sets every row's died to

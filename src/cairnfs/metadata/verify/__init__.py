@@ -1,4 +1,44 @@
 """The invariants of the database, checked one by one, each named in its finding.
 
-Only reads; it mends nothing.
+    run(tx) -> VerifyDatabaseReply       every check on one snapshot; only reads, mends nothing
+
+What belongs here: what the database alone can say. What does not: whether fileservers have what it
+names (`control`). It looks at everything, so it runs apart from quick reads.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.rows import clock as clock_row
+from cairnfs.metadata.verify import clock, cluster, content, tree
+from cairnfs.metadata.verify.report import Report
+from cairnfs.wire.verification import VerifyDatabaseReply
+
+#: The schema's invariants by their names there, each with the checks that look at it.
+INVARIANTS: Final[dict[str, tuple[Callable[[Report], None], ...]]] = {
+    "clock": (clock.check_clock,),
+    "commits": (clock.check_commits,),
+    "inode": (tree.check_inodes,),
+    "dentry": (tree.check_dentries,),
+    "version": (content.check_versions,),
+    "leaf": (content.check_leaves,),
+    "chunk": (content.check_chunks,),
+    "orphan": (tree.check_orphans,),
+    "session": (cluster.check_sessions,),
+    "group": (cluster.check_groups,),
+}
+
+
+def run(tx: Tx) -> VerifyDatabaseReply:
+    """Check every invariant."""
+    report = Report(tx)
+    for checks in INVARIANTS.values():
+        for check in checks:
+            check(report)
+    report.counts["invariants"] = len(INVARIANTS)
+    return VerifyDatabaseReply(
+        commit=clock_row.read(tx).commit_number, counts=report.counts, findings=report.findings
+    )

@@ -1,0 +1,130 @@
+"""[inode], [dentry] and [orphan]: every name leads somewhere, and every way up ends at the root.
+
+What belongs here: checks of the tree of names. Each is one statement over whole tables, so that a
+hundred thousand names take a second or two.
+"""
+
+from __future__ import annotations
+
+from cairnfs.ids import NEVER, ROOT
+from cairnfs.metadata.databases.seam import Row
+from cairnfs.metadata.verify.report import Report
+from cairnfs.wire import names
+
+_LIVE = f"died = {NEVER}"
+
+
+def check_inodes(report: Report) -> None:
+    """[inode] links is the number of live dentries that lead there (the root counts one); alive versions
+    exist exactly where links > 0."""
+    report.count("inodes", "SELECT count(*) FROM inode")
+    report.none(
+        "inode",
+        lambda row: f"inode {row[0]} says {row[1]} links, {row[2]} names lead to it",
+        "SELECT i.id, i.links, coalesce(d.n, 0) FROM inode AS i LEFT JOIN"
+        f" (SELECT inode, count(*) AS n FROM dentry WHERE {_LIVE} GROUP BY inode) AS d ON d.inode = i.id"
+        f" WHERE i.links <> coalesce(d.n, 0) + CASE WHEN i.id = {ROOT} THEN 1 ELSE 0 END",
+    )
+    report.none(
+        "inode",
+        lambda row: f"inode {row[0]} has {row[1]} links, and its live version is {row[2]}",
+        "SELECT i.id, i.links, v.born FROM inode AS i LEFT JOIN version AS v"
+        f" ON v.inode = i.id AND v.{_LIVE} WHERE (i.links > 0) <> (v.born IS NOT NULL)",
+    )
+    report.none(
+        "inode",
+        lambda row: f"a version is of inode {row[0]}, which does not exist",
+        "SELECT DISTINCT v.inode FROM version AS v LEFT JOIN inode AS i ON i.id = v.inode WHERE i.id IS NULL",
+    )
+    report.none(
+        "inode",
+        lambda row: f"directory {row[0]} last changed at {row[1]}, an entry of it at {row[2]}",
+        "SELECT i.id, i.changed, d.last FROM (SELECT parent,"
+        f" max(CASE WHEN died <> {NEVER} THEN died ELSE born END) AS last FROM dentry GROUP BY parent) AS d"
+        " CROSS JOIN inode AS i WHERE i.id = d.parent AND i.changed < d.last"
+        # Below a directory that was removed with all in it, the duty ends rows without changing it.
+        " AND i.links > 0",
+    )
+
+
+def check_dentries(report: Report) -> None:
+    """[dentry] spans of a name do not overlap; the parent is a directory that is alive throughout; a
+    directory has one live dentry at most; every way up ends at the root or at a row of orphan."""
+    report.count("names", f"SELECT count(*) FROM dentry WHERE {_LIVE}")
+    report.none("dentry", _empty_span, "SELECT parent, name, born, died FROM dentry WHERE born >= died")
+    report.none(
+        "dentry",
+        lambda row: f"{_name(row)} was born at {row[2]}, when another of that name lived",
+        "SELECT parent, name, born FROM (SELECT parent, name, born,"
+        " lag(died) OVER (PARTITION BY parent, name ORDER BY born) AS before FROM dentry) AS d"
+        " WHERE before > born",
+    )
+    report.none(
+        "dentry",
+        lambda row: f"{_name(row)} is a {row[2]}, inode {row[3]} a {row[4]}",
+        "SELECT d.parent, d.name, d.kind, d.inode, i.kind FROM dentry AS d LEFT JOIN inode AS i"
+        " ON i.id = d.inode WHERE i.kind IS NULL OR i.kind <> d.kind",
+    )
+    _check_directories(report)
+    _check_parents(report)
+    _check_ways_up(report)
+
+
+def _check_directories(report: Report) -> None:
+    """A directory has exactly one name from its first to its last commit."""
+    report.none(
+        "dentry",
+        lambda row: f"directory {row[0]} has a name from {row[1]} on, the one before ended at {row[2]}",
+        "SELECT inode, born, before FROM (SELECT inode, born,"
+        " lag(died) OVER (PARTITION BY inode ORDER BY born, parent, name) AS before FROM dentry"
+        " WHERE kind = 'directory') AS d WHERE before <> born",
+    )
+
+
+def _check_parents(report: Report) -> None:
+    """What a name is in lives throughout its span; only below an orphan may names outlive it."""
+    lives = (
+        "SELECT inode, min(born) AS born, max(died) AS died FROM dentry WHERE kind = 'directory'"
+        f" GROUP BY inode UNION ALL SELECT {ROOT}, 0, {NEVER}"
+    )
+    report.none(
+        "dentry",
+        lambda row: f"{_name(row)} lives from {row[2]} to {row[3]}, its directory from {row[4]} to {row[5]}",
+        "SELECT d.parent, d.name, d.born, d.died, p.born, p.died FROM dentry AS d"
+        f" LEFT JOIN ({lives}) AS p ON p.inode = d.parent LEFT JOIN orphan AS o ON o.inode = d.parent"
+        " WHERE p.born IS NULL OR d.born < p.born"
+        f" OR (d.died > p.died AND (o.inode IS NULL OR d.died <> {NEVER}))",
+    )
+
+
+def _check_ways_up(report: Report) -> None:
+    """From every live name the way up ends at the root or at an orphan: no circles, nothing lost."""
+    report.none(
+        "dentry",
+        lambda row: f"{_name(row)} is alive, but neither the root nor an orphan is above it",
+        f"WITH RECURSIVE reached (inode) AS (SELECT CAST({ROOT} AS BIGINT) UNION SELECT inode FROM orphan"
+        " UNION SELECT d.inode FROM reached AS r CROSS JOIN dentry AS d"
+        f" WHERE d.parent = r.inode AND d.{_LIVE} AND d.kind = 'directory')"
+        " SELECT d.parent, d.name FROM dentry AS d LEFT JOIN reached AS r ON r.inode = d.parent"
+        f" WHERE d.{_LIVE} AND r.inode IS NULL",
+    )
+
+
+def check_orphans(report: Report) -> None:
+    """[orphan] each is a directory that has no name any more, and that ended when it says."""
+    report.count("orphans", "SELECT count(*) FROM orphan")
+    report.none(
+        "orphan",
+        lambda row: f"orphan {row[0]} ended at {row[1]}, its last name at {row[2]}",
+        "SELECT o.inode, o.died, max(d.died) FROM orphan AS o LEFT JOIN dentry AS d ON d.inode = o.inode"
+        " LEFT JOIN inode AS i ON i.id = o.inode AND i.kind = 'directory' GROUP BY o.inode, o.died"
+        " HAVING max(i.id) IS NULL OR max(d.died) IS NULL OR max(d.died) <> o.died",
+    )
+
+
+def _name(row: Row) -> str:
+    return f"the name {names.printable(row[1])} in {row[0]}"
+
+
+def _empty_span(row: Row) -> str:
+    return f"{_name(row)} was born at {row[2]} and died at {row[3]}"
