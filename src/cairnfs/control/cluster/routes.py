@@ -67,8 +67,8 @@ class ClusterRoutes:
         )
 
     async def join(self, context: Context, request: JoinRequest) -> JoinReply:
-        """A new fileserver, by a one-time token."""
-        _check_place(request.address, request.boot, request.zone, request.capacity_bytes)
+        """A new fileserver, by a one-time token. It may not have a boot id yet: it registers next."""
+        _check_place(request.address, request.boot or None, request.zone, request.capacity_bytes)
         receipt_key, secret = secrets.token_bytes(32), new_secret()
         joined = await self._driver.submit(
             fileservers.Join(
@@ -126,7 +126,7 @@ def _fileserver(context: Context) -> FileserverId:
         raise NotFound("a fileserver is named by its number") from error
 
 
-def _check_place(address: str, boot: str, zone: str, capacity_bytes: int) -> None:
+def _check_place(address: str, boot: str | None, zone: str, capacity_bytes: int) -> None:
     """Raises BadRequest for what no fileserver would say of itself."""
     try:
         parts = urlsplit(address)
@@ -135,7 +135,7 @@ def _check_place(address: str, boot: str, zone: str, capacity_bytes: int) -> Non
         fine = False
     if not fine or parts.path or parts.query or parts.fragment or len(address) > 255:
         raise BadRequest("address is http://HOST:PORT or https://HOST:PORT")
-    if len(boot) not in _BOOT_CHARS or not boot.isalnum() or not boot.isascii():
+    if boot is not None and not (len(boot) in _BOOT_CHARS and boot.isalnum() and boot.isascii()):
         raise BadRequest("boot is 8 to 64 letters and digits")
     if len(zone) > _ZONE_MAX_CHARS or not zone.isprintable():
         raise BadRequest(f"zone has at most {_ZONE_MAX_CHARS} printable characters")
