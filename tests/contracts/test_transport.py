@@ -11,6 +11,7 @@ import uvloop
 
 from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.asgi import ASGIApp
+from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.serving import Server
 from cairnfs.net.transport import Transport
@@ -52,6 +53,14 @@ class TestAiohttpOnUvloop(TestAiohttp):
 
     async def test_this_is_uvloop(self) -> None:
         assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+
+
+class TestHttp(TestAiohttp):
+    @pytest.fixture
+    async def transport(self) -> AsyncIterator[Transport]:
+        transport = HttpTransport()
+        yield transport
+        await transport.close()
 
 
 class TestInProcess(TransportContract, StreamingContract):

@@ -223,7 +223,8 @@ async def answers(answer: bytes, reader: asyncio.StreamReader, writer: asyncio.S
 
 
 async def test_an_answer_may_come_in_any_pieces_and_after_interim_ones(transport: HttpTransport) -> None:
-    answer = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\nX-Last: 1\r\ncontent-length: 2\r\n\r\nok"
+    interim = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"
+    answer = interim + b"HTTP/1.1 200 OK\r\nX-Last: 1\r\ncontent-length: 2\r\n\r\nok"
     connections: set[int] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
@@ -317,10 +318,12 @@ async def test_a_producer_is_closed_when_nobody_wants_its_rest(transport: HttpTr
         writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
         await reader.read()
 
-    async with odd_server(talk) as origin:
-        async with await transport.request(Request("PUT", origin, "/", {}, body())) as response:
-            assert response.status == 413
-            assert closed.is_set()
+    async with (
+        odd_server(talk) as origin,
+        await transport.request(Request("PUT", origin, "/", {}, body())) as response,
+    ):
+        assert response.status == 413
+        assert closed.is_set()
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb"])
