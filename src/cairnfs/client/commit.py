@@ -92,9 +92,9 @@ def _says_nothing(error: CairnError, unknown: bool) -> bool:
     return isinstance(error, Internal) or (unknown and isinstance(error, Unauthenticated))
 
 
-async def settle(control: Control, request_id: str, timeout_s: float = SETTLE_S) -> SettleReply:
+async def settle(control: Control, request_id: str) -> SettleReply:
     """The outcome of a commit; one that the cluster does not know never takes effect from now on."""
-    return await control.ask(endpoints.SETTLE, SettleRequest(request_id=request_id), timeout_s=timeout_s)
+    return await control.ask(endpoints.SETTLE, SettleRequest(request_id=request_id), timeout_s=SETTLE_S)
 
 
 async def _settle(control: Control, request: CommitRequest, last: CairnError) -> CommitReply:
