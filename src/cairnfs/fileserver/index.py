@@ -30,7 +30,7 @@ class _Layers(NamedTuple):
 
 
 class Index:
-    """Hash -> entry. `flush_entries` bounds what is kept in memory (to about twice that)."""
+    """Hash -> entry. `flush_entries` bounds what is kept in memory (three times that, at worst)."""
 
     def __init__(
         self,
@@ -150,6 +150,11 @@ class Index:
         merged = {**dict(self._table.rows_in(segment)), **newer}
         entries = ((chunk, unpack_entry(chunk, packed)) for chunk, packed in merged.items())
         return [(chunk, entry) for chunk, entry in entries if entry.segment == segment]
+
+    def durable(self) -> dict[int, int]:
+        """How far each segment was durable when it was last written."""
+        with self._lock:
+            return dict(self._durable)
 
     def damage(self) -> str:
         """What is wrong with the table, every row looked at; empty if nothing is."""

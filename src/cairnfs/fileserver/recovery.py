@@ -31,6 +31,7 @@ log = structlog.get_logger("fileserver.recovery")
 
 FILE = "chunks.sqlite"
 CLEAN = "clean"
+DISTRUSTED = "distrusted"
 _BUILDING = "chunks.building"
 _REBUILD_FLUSH_ENTRIES = 65_536
 
@@ -95,6 +96,8 @@ class Recovery:
         path = self._directory / FILE
         if not path.exists():
             raise IndexDamaged("there is none")
+        if (self._directory / DISTRUSTED).exists():
+            raise IndexDamaged("a scan found it damaged")
         trusted = self._was_closed_cleanly(path)
         table = Table(path)
         try:
@@ -133,7 +136,7 @@ class Recovery:
 
     def _rebuild(self, found: list[SegmentFile], reason: str) -> Opened:
         for name in os.listdir(self._directory):
-            if name.startswith((FILE, _BUILDING, CLEAN)):
+            if name.startswith((FILE, _BUILDING, CLEAN, DISTRUSTED)):
                 (self._directory / name).unlink()
         path = self._directory / _BUILDING
         index = Index(
@@ -167,6 +170,11 @@ class Recovery:
         replay = Replay(self._disk, self._segments, self._quarantine, index)
         last = replay.run(found)
         return Opened(index, last, replay.records, replay.cut_bytes, reason)
+
+
+def distrust(directory: Path) -> None:
+    """Have the next opening build the index anew."""
+    (directory / DISTRUSTED).touch()
 
 
 def note_clean(directory: Path) -> None:

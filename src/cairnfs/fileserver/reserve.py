@@ -66,7 +66,7 @@ class Reserve:
             file = self._disk.open(self._path, write=True)
         else:
             file = self._disk.create(self._path)
-        if file.size() != self._size:
+        if file.size() > self._size:
             file.truncate(self._size)
         file.allocate(self._size)
 

@@ -29,7 +29,7 @@ from cairnfs.fileserver.index import Index
 from cairnfs.fileserver.puts import Outcome, Put, plan, refusal
 from cairnfs.fileserver.quarantine import Quarantine
 from cairnfs.fileserver.records import ALIGN, CHUNK
-from cairnfs.fileserver.recovery import Recovery, note_clean
+from cairnfs.fileserver.recovery import Recovery, distrust, note_clean
 from cairnfs.fileserver.reserve import Reserve
 from cairnfs.fileserver.scan import Scan, ScanProgress
 from cairnfs.fileserver.segments import Segments
@@ -286,9 +286,14 @@ class Store:
         sets the pace by when it asks for the next step.
         """
         self._require_open()
-        return Scan(self._segments, self._index, self._quarantine, self._mark_bad).run(
-            lambda: self._appender.position, deep=deep
+        scan = Scan(
+            self._segments,
+            self._index,
+            self._quarantine,
+            self._mark_bad,
+            lambda: distrust(self.directory / "index"),
         )
+        return scan.run(deep=deep)
 
     def stats(self) -> Stats:
         """Counts, at this moment. Raises OSError."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -30,7 +30,6 @@ _ROW_BYTES = _HASH_BYTES + ENTRY_BYTES
 _ROWS_PER_WRITE = 4096
 _ROWS_WHEN_TIGHT = 512
 _KEYS_PER_READ = 512
-_ROWS_PER_PAGE = 1000
 _CACHE_KIB = 2048
 _PIECE_BYTES = 1024 * 1024
 
@@ -47,7 +46,7 @@ CROSS JOIN chunk ON hash = substr(?1, i * {_HASH_BYTES} + 1, {_HASH_BYTES})"""  
 
 
 _IN_SEGMENT = """SELECT hash, entry FROM chunk
-WHERE hash >= ? AND substr(entry, 1, 4) = ? ORDER BY hash LIMIT ?"""
+WHERE substr(entry, 1, 4) = ? ORDER BY hash"""
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -176,15 +175,13 @@ class Table:
 
     def damaged_rows(self) -> str:
         """What is wrong with the file, every row looked at; empty if nothing is."""
-        totals = self.checkpoint().totals
-        with self._batching, _judged():
-            for (line,) in self._batches.execute("PRAGMA quick_check(1)"):
+        with _judged(), closing(self._connect()) as looking:  # its own, so that nobody waits for it
+            totals = self.checkpoint().totals
+            for (line,) in looking.execute("PRAGMA quick_check(1)").fetchall():
                 if line != "ok":
                     return str(line)
-            self._batches.create_function("sound", 2, sound, deterministic=True)
-            count, good = self._batches.execute(
-                "SELECT count(*), sum(sound(hash, entry)) FROM chunk"
-            ).fetchone()
+            looking.create_function("sound", 2, sound, deterministic=True)
+            count, good = looking.execute("SELECT count(*), sum(sound(hash, entry)) FROM chunk").fetchone()
         if count != (good or 0):
             return f"{count - (good or 0)} of {count} rows are damaged"
         # More rows than counted are those of a write that did not reach its checkpoint; they are true.
@@ -192,15 +189,8 @@ class Table:
 
     def rows_in(self, segment: int) -> Iterator[tuple[bytes, bytes]]:
         """Every (hash, packed entry) that points into this segment, in order; reads the whole table."""
-        low = bytes(_HASH_BYTES)
-        mark = segment.to_bytes(4, "little")
-        while True:
-            with self._batching, _judged():
-                page = self._batches.execute(_IN_SEGMENT, (low, mark, _ROWS_PER_PAGE)).fetchall()
-            yield from page
-            if len(page) < _ROWS_PER_PAGE:
-                return
-            low = page[-1][0] + b"\0"
+        with _judged(), closing(self._connect()) as looking:
+            yield from looking.execute(_IN_SEGMENT, (segment.to_bytes(4, "little"),))
 
     def close(self) -> None:
         """Bring everything into the one file and close it."""

@@ -108,6 +108,10 @@ class FlakyDisk:
         """The disk is large again."""
         self._room = None
 
+    def forget_plans(self) -> None:
+        """No fault that has not happened yet will."""
+        self._plans.clear()
+
     def die_in(self, operations: int) -> None:
         """So many more changing operations happen; the one after them and all that follow do not."""
         self._dies_in = operations

@@ -136,9 +136,11 @@ def test_a_failed_fsync_seals_the_segment(shelf: Shelf) -> None:
     assert store.stats().failed_batches == 1
 
 
-def test_an_end_that_a_failed_fsync_gave_up_is_not_believed_after_a_kill(shelf: Shelf) -> None:
-    # The bytes can still be read from the cache, but the medium never got them: an fsync of the next
-    # process would succeed and prove nothing.
+def left_by_a_failed_fsync(shelf: Shelf) -> Store:
+    """Open a directory whose last record can be read from the cache only: the medium never got it.
+
+    An fsync by the next process would succeed and prove nothing.
+    """
     store = shelf.open()
     stored(store, datum(1))
     shelf.disk.fail_sync()
@@ -147,10 +149,22 @@ def test_an_end_that_a_failed_fsync_gave_up_is_not_believed_after_a_kill(shelf: 
         stored(store, datum(2))
     assert shelf.segments()[0].stat().st_size > SEGMENT_BYTES + footprint(100)
     shelf.die()
-    store = shelf.open()
+    return shelf.open()
+
+
+def test_an_end_that_a_failed_fsync_gave_up_is_not_believed_after_a_kill(shelf: Shelf) -> None:
+    store = left_by_a_failed_fsync(shelf)
     with pytest.raises(ChunkMissing):
         store.get(hash_of(datum(2)))
+    assert begins(store) == {hash_of(datum(1)): 1}
     assert store.put_many([put(datum(2))]) == [Outcome.STORED]  # written, not merely touched
+
+
+def test_believing_it_would_be_noticed(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairnfs.fileserver.replay.verify_record", lambda file, record: True)
+    store = left_by_a_failed_fsync(shelf)
+    assert hash_of(datum(2)) in begins(store)
+    assert store.put_many([put(datum(2))]) == [Outcome.PRESENT]  # and the chunk would be lost
 
 
 @pytest.mark.parametrize("keep_bytes", [0, 1, 64, 100, 300, 511])
