@@ -17,7 +17,7 @@ from cairnfs.control.auth.passwords import Passwords, check_length
 from cairnfs.control.auth.seal import NONCE_KEPT_US, Opener
 from cairnfs.control.auth.tokens import Issuer, RefreshTtl, new_secret
 from cairnfs.core.manifest import hash_bytes
-from cairnfs.errors import BadCredentials, BadRequest, Exists, Forbidden, InvitationRequired
+from cairnfs.errors import BadCredentials, BadName, BadRequest, Exists, Forbidden, InvitationRequired
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import tokens, users
@@ -127,7 +127,7 @@ class Logins:
         judged = False
         try:
             await self._spend(nonce)
-            user = await self._driver.read(lambda tx: users.find(tx, name))
+            user = await self._find(name)
             right = await self._passwords.verify(None if user is None else user.password_hash, password)
             judged = True
         finally:
@@ -137,6 +137,13 @@ class Logins:
             raise BadCredentials("the name or the password is wrong")
         self._failed.succeeded(name, peer)
         return user
+
+    async def _find(self, name: str) -> User | None:
+        try:
+            users.check_name(name)
+        except BadName:
+            return None
+        return await self._driver.read(lambda tx: users.find(tx, name))
 
     async def _worth_hashing(self, name: str, invitation: bytes | None) -> None:
         """Refuse cheaply what the sign-up's tx would refuse after an expensive hash."""

@@ -120,10 +120,10 @@ class ClusterRoutes:
 
 
 def _fileserver(context: Context) -> FileserverId:
-    try:
-        return FileserverId(int(context.params["fileserver"]))
-    except ValueError as error:
-        raise NotFound("a fileserver is named by its number") from error
+    number = context.params["fileserver"]
+    if not number.isdigit() or len(number) > 18:
+        raise NotFound("a fileserver is named by its number")
+    return FileserverId(int(number))
 
 
 def _check_place(address: str, boot: str | None, zone: str, capacity_bytes: int) -> None:
@@ -133,7 +133,8 @@ def _check_place(address: str, boot: str | None, zone: str, capacity_bytes: int)
         fine = parts.scheme in ("http", "https") and parts.hostname and parts.port is not None
     except ValueError:
         fine = False
-    if not fine or parts.path or parts.query or parts.fragment or len(address) > 255:
+    plain = address.isascii() and address.isprintable() and " " not in address
+    if not fine or not plain or parts.path or parts.query or parts.fragment or len(address) > 255:
         raise BadRequest("address is http://HOST:PORT or https://HOST:PORT")
     if boot is not None and not (len(boot) in _BOOT_CHARS and boot.isalnum() and boot.isascii()):
         raise BadRequest("boot is 8 to 64 letters and digits")

@@ -7,6 +7,7 @@ look below directories that are to be removed. One event loop; large commits are
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -30,6 +31,7 @@ from cairnfs.wire.receipts import ReceiptBody
 
 #: A commit of more operations or chunks than these would hold up the loop for a millisecond or more.
 _SMALL_OPERATIONS, _SMALL_CHUNKS = 64, 512
+_ID = re.compile(r"[0-9a-f]{32}")
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -50,6 +52,8 @@ class TransactionRoutes:
         who = person(context)
         if request.deadline_ms < 1:
             raise BadRequest("deadline_ms is at least 1")
+        if request.session is not None and not _ID.fullmatch(request.session):
+            raise BadRequest("a session's id has 32 hexadecimal digits, in lower case")
         deadline = min(context.deadline, self._clock.monotonic() + request.deadline_ms / 1000)
         receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
         if _is_small(request):
@@ -66,6 +70,8 @@ class TransactionRoutes:
 
     async def settle(self, context: Context, request: SettleRequest) -> SettleReply:
         """The outcome of a commit whose answer was lost."""
+        if not _ID.fullmatch(request.request_id):
+            raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
         operation = Settle(context.user.user_id, RequestId(request.request_id), deadline=context.deadline)
         return await self._driver.submit(operation)
 
