@@ -17,7 +17,7 @@ from cairnfs.client.download import Downloads
 from cairnfs.client.results import Durability
 from cairnfs.client.retry import Patience
 from cairnfs.client.session import Sessions
-from cairnfs.client.transfer import IN_FLIGHT_BYTES, Budget, ChunkPlane
+from cairnfs.client.transfer import Budget, ChunkPlane
 from cairnfs.client.upload import Upload
 from cairnfs.clock import Clock
 from cairnfs.net.transport import Transport
@@ -35,17 +35,17 @@ class Connection:
         tokens: TokenSource,
         cluster_id: str | None = None,
         label: str = "",
-        in_flight_bytes: int = IN_FLIGHT_BYTES,
+        budget: Budget | None = None,
         patience: Patience | None = None,
     ) -> None:
-        """`label` tells people who look at sessions what this one is."""
+        """`label` tells people who look at sessions what this one is. A `budget` may be shared by several."""
         self.clock = clock
         self.transport = transport
         self.control = Control(transport, origin, clock=clock, tokens=tokens, patience=patience)
         self.cluster = Cluster(self.control, cluster_id)
         self.plane = ChunkPlane(transport, clock, tokens)
         self.sessions = Sessions(self.control, label)
-        self.budget = Budget(in_flight_bytes)
+        self.budget = budget or Budget()
         self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock)
 
     @asynccontextmanager

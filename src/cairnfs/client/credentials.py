@@ -17,7 +17,6 @@ from cairnfs.net.calls import Calls
 from cairnfs.net.transport import Transport
 from cairnfs.wire import auth, endpoints
 from cairnfs.wire.codec import Request
-from cairnfs.wire.sealing import new_nonce, seal
 
 #: A token with less than this left is not used any more: it could expire on its way.
 _LEFT_US = 30 * 1_000_000
@@ -105,6 +104,8 @@ async def refresh(transport: Transport, url: str, clock: Clock, refresh_token: s
 
 async def login(transport: Transport, url: str, clock: Clock, name: str, password: str) -> auth.TokenReply:
     """Exchange a password. Raises BadCredentials, TooManyLogins."""
+    from cairnfs.wire.sealing import new_nonce
+
     calls = Calls(transport, url, clock=clock)
 
     def message(now_us: int) -> Request:
@@ -125,6 +126,8 @@ async def signup(
     invitation: str | None = None,
 ) -> auth.TokenReply:
     """Make a user. Raises Exists, BadName, InvitationRequired."""
+    from cairnfs.wire.sealing import new_nonce
+
     calls = Calls(transport, url, clock=clock)
 
     def message(now_us: int) -> Request:
@@ -154,6 +157,8 @@ async def change_password(
     transport: Transport, url: str, clock: Clock, tokens: TokenSource, old: str | None, new: str
 ) -> None:
     """Change one's password, which revokes one's refresh tokens. Raises BadCredentials."""
+    from cairnfs.wire.sealing import new_nonce
+
     calls = Calls(transport, url, clock=clock, token=tokens.token)
 
     def message(now_us: int) -> Request:
@@ -164,5 +169,8 @@ async def change_password(
 
 async def _seal(calls: Calls, clock: Clock, message: Callable[[int], Request]) -> auth.SealedRequest:
     """The message of this moment, as the service's own clock tells it, sealed to the service's key."""
+    # A third of a command's start, which only logins need.
+    from cairnfs.wire.sealing import seal
+
     keys = await persist(clock, _PATIENCE, lambda s: calls.call(endpoints.KEYS, timeout_s=s), stranger=True)
     return auth.SealedRequest(sealed=seal(keys.keys, message(keys.now_us)))
