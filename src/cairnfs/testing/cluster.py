@@ -31,6 +31,7 @@ from cairnfs.fileserver.app import FileserverApp
 from cairnfs.fileserver.disk import Disk
 from cairnfs.fileserver.join import Place
 from cairnfs.fileserver.store import Options
+from cairnfs.gateways.http.door import Door, door
 from cairnfs.net.asgi import ASGIApp
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.transport import Transport
@@ -47,7 +48,8 @@ SMALL = Options(segment_bytes=4 * 1024 * 1024, reserve_bytes=64 * 1024, min_free
 
 _STEP_S, _REAL_S = 0.1, 0.002
 
-#: Puts something (faults, counters) between a party ("control", "fileserver-1", "client") and the network.
+#: Puts something (faults, counters) between a party and the network. Parties: "control", "door",
+#: "fileserver-1" and so on, "client".
 Wrap = Callable[[Transport, str], Transport]
 
 
@@ -63,7 +65,10 @@ class Fileserver:
 
 
 class Cluster:
-    """A cluster; made by `cluster`. `network.apps` says who can be reached at which origin."""
+    """A cluster; made by `cluster`. `network.apps` says who can be reached at which origin.
+
+    The control plane (at the origin `CONTROL`) has the HTTP door at /files.
+    """
 
     def __init__(
         self,
@@ -86,6 +91,7 @@ class Cluster:
         self._secret = secrets.token_urlsafe(16)
         self._database = open_database(database, clock, origin=Origin(copies=copies))
         self._control: ControlApp | None = None
+        self._door: Door | None = None
         self._admin: Filesystem | None = None
         self._clients: list[Filesystem] = []
         self._users: set[str] = set()
@@ -100,6 +106,7 @@ class Cluster:
 
     async def start_control(self) -> None:
         """Start the control plane on the database that it had."""
+        self._door = door(control=CONTROL, transport=self._wrap(self.network, "door"), clock=self.clock)
         self._control = await asyncio.to_thread(
             build,
             self._database,
@@ -107,7 +114,7 @@ class Cluster:
             open_signup=True,
             transport=self._wrap(self.network, "control"),
             first_admin_secret=self._secret,
-            mounts=self._mounts,
+            mounts={"/files": self._door, **self._mounts},
             password_cost=CHEAP,
         )
         self.network.apps[CONTROL] = self._control.asgi
@@ -117,6 +124,8 @@ class Cluster:
         """Stop the control plane: nobody reaches it, what it had begun is finished."""
         self.network.apps.pop(CONTROL, None)
         control, self._control = self.control, None
+        if self._door is not None:
+            await self._door.close()
         await control.stop()
 
     # -- fileservers -------------------------------------------------------------------------------

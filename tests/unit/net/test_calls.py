@@ -107,7 +107,7 @@ async def test_the_servers_word_about_the_deadline_is_waited_for() -> None:
     [
         (404, b"application/problem+json", b'{"code":"not_found","status":404,"detail":"gone"}', e.NotFound),
         (404, b"application/problem+json; charset=utf-8", b'{"code":"not_found","status":404}', e.NotFound),
-        (409, b"application/problem+json", b'{"code":"of_tomorrow","status":409}', e.Internal),
+        (409, b"application/problem+json", b'{"code":"of_tomorrow","status":409}', e.Conflict),
         (
             503,
             b"application/problem+json",

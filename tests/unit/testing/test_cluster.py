@@ -6,9 +6,9 @@ import pytest
 
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import Forbidden, NotFound
-from cairnfs.net.transport import Transport
+from cairnfs.net.transport import Request, Transport
 from cairnfs.testing.clock import ManualClock
-from cairnfs.testing.cluster import cluster
+from cairnfs.testing.cluster import CONTROL, cluster
 from cairnfs.testing.transport import Fault, FlakyTransport, seeded
 
 
@@ -24,6 +24,16 @@ async def test_a_file_goes_in_and_comes_out(clock: type[Clock]) -> None:
         with pytest.raises(NotFound):
             await bob.read_file("/home/bob/a.txt")
         assert (await (await here.admin()).status()).ready
+
+
+async def test_the_http_door_is_open() -> None:
+    async with cluster(fileservers=1) as here:
+        ann = await here.user("ann")
+        await ann.write_file("/home/ann/a b", b"hello")
+        headers = {"authorization": f"Bearer {await ann.connection.control.tokens.token()}"}
+        request = Request("GET", CONTROL, "/files/home/ann/a%20b", headers)
+        async with await here.network.request(request) as response:
+            assert (response.status, await response.read(100)) == (200, b"hello")
 
 
 async def test_a_killed_fileserver_is_not_missed() -> None:
