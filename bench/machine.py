@@ -114,7 +114,7 @@ def questions(port: int, seconds: float, start_at: float) -> dict[str, object]:
             connection.sendall(_QUESTION)
             missing = len(_QUESTION)
             while missing:
-                missing -= len(connection.recv(missing))
+                missing -= _more(len(connection.recv(missing)))
 
         return burst(ask, seconds=seconds, most=_MANY, start_at=start_at).reply()
 
@@ -128,9 +128,15 @@ def swallow(port: int, size: int) -> dict[str, object]:
             connection.sendall(size.to_bytes(8, "little"))
             missing = size
             while missing:
-                missing -= connection.recv_into(buffer, min(missing, _PIECE))
+                missing -= _more(connection.recv_into(buffer, min(missing, _PIECE)))
 
         return _bulk(receive, size)
+
+
+def _more(received: int) -> int:
+    if not received:
+        raise ConnectionError("the server went away")
+    return received
 
 
 def _bulk(work: Callable[[], None], size: int) -> dict[str, object]:
