@@ -19,6 +19,7 @@ from blake3 import blake3
 import cairnfs
 from bench import content
 from bench.bursts import Burst, burst
+from cairnfs.client import profile
 
 if TYPE_CHECKING:
     from cairnfs.client.sync import Client
@@ -170,6 +171,14 @@ def check_large(path: str, seed: int, size: int) -> None:
     )
 
 
+def http_headers() -> dict[str, str]:
+    """What a plain HTTP client sends to be let in as this user."""
+    client().whoami()
+    kept = profile.load_token()
+    assert kept is not None, "no access token beside the profile"
+    return {"Authorization": f"Bearer {kept.token}"}
+
+
 def http_put(url: str, headers: dict[str, str], seed: int, size: int) -> dict[str, object]:
     """PUT a stream of known length to the HTTP door. MB as units."""
     began = time.monotonic()
@@ -236,6 +245,7 @@ TASKS: dict[str, Callable[..., object]] = {
     "write_large": write_large,
     "read_large": read_large,
     "check_large": check_large,
+    "http_headers": http_headers,
     "http_put": http_put,
     "http_get": http_get,
 }
