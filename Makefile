@@ -23,8 +23,9 @@ check: venv      ## lint, format, types
 bench: venv      ## what Cairn does on this machine, beside the machine's own limits
 	$(BIN)/python -m bench
 
-docs: venv       ## the tables in docs/PROTOCOL.md anew from the code
+docs: venv       ## the tables and sessions in the documents anew, from the code and from real runs
 	$(BIN)/python -m tests.reference
+	$(BIN)/python -m tests.readme
 
 venv: .venv/.ready ## the environment in .venv, from the pins
 
