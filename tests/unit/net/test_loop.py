@@ -22,3 +22,16 @@ def test_what_main_raises_comes_out() -> None:
 
     with pytest.raises(KeyError):
         run(main())
+
+
+def test_there_is_room_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: given.append(limits))
+
+    async def main() -> None:
+        return None
+
+    run(main())
+    assert given == [(4096, 4096)]

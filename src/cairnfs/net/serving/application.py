@@ -52,6 +52,9 @@ class Application:
                 self._patterns.append((method, re.compile(pattern.encode()), route))
             else:
                 self._plain[method, path.encode()] = route
+                if method == "GET":
+                    # The server leaves the body out.
+                    self._plain["HEAD", path.encode()] = route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
@@ -80,7 +83,7 @@ class Application:
         if page is not None and method in _READING:
             await exchange.answer([(b"content-type", page.media)], page.content())
             return
-        known: set[str] = {route.endpoint.method for (_, p), route in self._plain.items() if p == path}
+        known: set[str] = {served for served, p in self._plain if p == path}
         known |= {wanted for wanted, pattern, _ in self._patterns if pattern.fullmatch(path)}
         if page is not None:
             known.update(_READING)

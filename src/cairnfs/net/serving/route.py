@@ -80,7 +80,7 @@ class Route:
         except TimeoutError as error:
             if handed_over:
                 raise OutcomeUnknown("the time was over before the outcome was known") from error
-            raise DeadlineExceeded("the time was over before the body had arrived") from error
+            raise DeadlineExceeded("the time was over before the request had arrived whole") from error
         if isinstance(reply, Pieces):
             await exchange.stream(reply)
         else:
@@ -109,7 +109,7 @@ class Route:
             return _EMPTY
         whole = await body.whole()
         if self._clock.monotonic() >= context.deadline:
-            raise DeadlineExceeded("the time was over before the body had arrived")
+            raise DeadlineExceeded("the time was over before the request had arrived whole")
         return codec.decode(self.endpoint.request, whole or b"{}")
 
 

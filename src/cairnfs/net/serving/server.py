@@ -143,6 +143,10 @@ class Server:
         self._uvicorn.leave()
         task, self._task = self._task, None
         await task
+        # What was cancelled in the end still has to unwind: whoever stops next must not pull the rug.
+        running = list(self._uvicorn.server_state.tasks)
+        if running:
+            await asyncio.wait(running, timeout=1.0)
 
     @property
     def connections(self) -> list[BoundedProtocol]:

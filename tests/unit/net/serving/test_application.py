@@ -40,7 +40,7 @@ async def test_what_is_not_served_is_not_found(target: str) -> None:
     ("target", "method", "allow"),
     [
         ("/v1/ask", "GET", "POST"),
-        ("/v1/open", "POST", "GET"),
+        ("/v1/open", "POST", "GET, HEAD"),
         ("/v1/things/a/parts/b", "PUT", "DELETE"),
         ("/healthz", "POST", "GET, HEAD"),
         ("/v1/ask", "OPTIONS", "POST"),
@@ -59,6 +59,11 @@ async def test_pages_about_the_process() -> None:
     status, body, headers = await get(app, "/openapi.json")
     assert (status, headers["content-type"]) == (200, "application/json")
     assert msgspec.json.decode(body)["paths"].keys() >= {"/v1/ask", "/v1/things/{thing}/parts/{part}"}
+
+
+async def test_what_can_be_got_has_a_head() -> None:
+    status, body, headers = await get(service(), "/v1/open", "HEAD")
+    assert (status, body, headers["content-length"]) == (200, b"", str(len(b'{"text":"open"}')))
 
 
 async def test_metrics_count_what_was_answered() -> None:
