@@ -69,7 +69,7 @@ def line_of(error: BaseException) -> str:
 
 
 def _line(path: str | None, what: str, hint: str) -> str:
-    where = f"{one_line(path)}: " if path else ""
+    where = f"{_escaped(path)}: " if path else ""
     todo = f" ({one_line(hint)})" if hint else ""
     return f"{where}{one_line(what)}{todo}"
 
@@ -77,6 +77,11 @@ def _line(path: str | None, what: str, hint: str) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks and whatever else could disturb a terminal."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _escaped(path: str) -> str:
+    """A path in its text form, whose unprintable characters show what they are."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in path)
 
 
 def _file_of(error: OSError) -> str | None:

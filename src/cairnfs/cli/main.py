@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run() -> int:
-    """Run the command that this process was started for. Returns its exit status."""
+    """Run the command that this process was started for. A server's exit status; a command ends here."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["serve"]:
         # A server needs neither typer nor what comes with it.
@@ -26,7 +26,13 @@ def run() -> int:
         return guarded(lambda: serve.main(arguments[1:]))
     from cairnfs.cli import commands
 
-    return guarded(lambda: commands.dispatch(arguments))
+    try:
+        status = guarded(lambda: commands.dispatch(arguments))
+    except SystemExit as told:
+        status = told.code if isinstance(told.code, int) else 1
+    # Not by the interpreter's own end: that would wait for a thread that still reads standard input.
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def guarded(work: Callable[[], int]) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cairnfs.errors import BadRequest
-from cairnfs.local import pid_file, ports
+from cairnfs.local import administrator, pid_file, ports
 from cairnfs.local.paths import CONTROL, ClusterPlaces, places
 
 DIRECTORY_VARIABLE, TOKEN_VARIABLE = "CAIRN_FILESERVER_DIR", "CAIRN_JOIN_TOKEN"
@@ -62,8 +63,66 @@ def _keep_rich_out() -> None:
 
 
 async def _control(given: argparse.Namespace) -> int:
+    from cairnfs.clock import SystemClock
+    from cairnfs.control.app import Origin, build, has_admin, open_database
+    from cairnfs.gateways.http.door import door
+    from cairnfs.gateways.http.routing import RoutingTransport
+    from cairnfs.net.aiohttp_transport import AiohttpTransport
+    from cairnfs.net.inprocess import InProcessTransport
+    from cairnfs.net.serving import Server
+    from cairnfs.net.serving.server import is_loopback
 
-    raise NotImplementedError
+    clock = SystemClock()
+    cluster = ClusterPlaces(given.data)
+    where = given.database or str(_database_file(cluster))
+    database = await asyncio.to_thread(open_database, where, clock, origin=Origin(copies=given.replicas))
+    first_admin = _first_admin_secret(cluster, has_admin(database))
+    port = given.port or ports.any_free(given.host)
+    origin = _origin(given, port)
+    far, near = AiohttpTransport(), InProcessTransport()
+    files = door(control=origin, transport=RoutingTransport({origin: near}, far), clock=clock)
+    app = build(
+        database,
+        clock,
+        open_signup=is_loopback(given.host),
+        transport=far,
+        first_admin_secret=first_admin,
+        first_admin_made=lambda: cluster.first_admin.unlink(missing_ok=True),
+        mounts={"/files": files},
+    )
+    near.apps[origin] = app.asgi
+    server = Server(app.asgi, host=given.host, port=port, tls=_tls(given), insecure=given.insecure)
+    stop = _stop_when_told()
+    try:
+        await server.start()
+        await app.start()
+        _say_ready(given)
+        await server.serve_until(stop)
+    finally:
+        await server.stop()
+        await files.close()
+        await app.stop()
+        await far.close()
+        await asyncio.to_thread(database.close)
+    return 0
+
+
+def _database_file(cluster: ClusterPlaces) -> Path:
+    file = cluster.directory(CONTROL) / "cairn.sqlite"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return file
+
+
+def _first_admin_secret(cluster: ClusterPlaces, made: bool) -> str | None:
+    """What the first administrator signs up with; in a file for whoever may read this directory."""
+    if made:
+        cluster.first_admin.unlink(missing_ok=True)
+        return None
+    kept = administrator.first_secret(cluster)
+    if kept is None:
+        kept = secrets.token_urlsafe(32)
+        administrator.keep_secret(cluster.first_admin, kept)
+    return kept
 
 
 async def _fileserver(given: argparse.Namespace) -> int:

@@ -41,16 +41,18 @@ def command(
     """
     if wait not in (None, "ready"):
         raise BadRequest(f"--wait waits for nothing but ready, not {wait!r}")
-    here = _running_here(data)
+    where = connection.address(url, profile)
+    here = _running_here(data, where)
     try:
         with connection.client(url, profile) as client:
             found = client.status() if wait is None else _wait_until_ready(client, timeout)
-    except Unavailable:
+    except Unavailable as error:
         if not json:
             for line in _process_lines(here):
                 note(line)
+        if here and not any(one.pid for one in here):
+            error.hint = "start it: cairn up"
         raise
-    where = connection.address(url, profile)
     if json:
         show_json(_document(found, where, here))
     else:
@@ -80,13 +82,14 @@ def _wait_until_ready(client: Client, timeout_s: int) -> StatusReply:
     return found
 
 
-def _running_here(data: str | None) -> list[Running]:
+def _running_here(data: str | None, url: str) -> list[Running]:
+    """What of the cluster at this address runs on this machine; nothing where it is another's."""
     places = ClusterPlaces(data_directory(data))
     try:
         cluster = cluster_file.load(places.cluster_file)
     except OSError:
         return []  # another user's
-    return members.running(places, cluster) if cluster else []
+    return members.running(places, cluster) if cluster and url in (cluster.url, "") else []
 
 
 def _lines(found: StatusReply, url: str, here: list[Running]) -> list[str]:

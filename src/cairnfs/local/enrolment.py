@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from cairnfs.errors import BadCredentials, Denied, Exists, Unauthenticated
 from cairnfs.local import administrator
 from cairnfs.local.administrator import Administrator
+from cairnfs.local.cluster_file import ClusterFile
 from cairnfs.local.paths import ClusterPlaces
 
 if TYPE_CHECKING:
+    from cairnfs.client.profile import Profile
     from cairnfs.client.sync import Client
 
 
-def enrol(places: ClusterPlaces, url: str, tell: Callable[[str], None]) -> str | None:
+def enrol(places: ClusterPlaces, cluster: ClusterFile, tell: Callable[[str], None]) -> str | None:
     """Make the first administrator if there is none yet, and a profile if there is none.
 
     The user whose profile was saved; None if nothing had to be. May be killed between any two
@@ -29,33 +31,22 @@ def enrol(places: ClusterPlaces, url: str, tell: Callable[[str], None]) -> str |
 
     secret = administrator.first_secret(places)
     known = administrator.load(places)
+    before = profile.load()
     if secret is not None:
         known = known or administrator.invent(places)
-        if _sign_up(url, known, secret, tell):
-            return known.name
-    # With the secret still there, an `up` was killed in the middle of its first run: finish that.
-    if known is None or (secret is None and profile.load() is not None):
-        return None
+        # Refused: it was made by an `up` that was killed before it heard the answer.
+        with suppress(Denied, Exists):
+            account.signup(cluster.url, known.name, known.password, invitation=secret)
+    entered = profile.load()
+    # Until the first run has come to its end, the login is to be the new administrator's.
+    if known is None or (entered is not None and (cluster.welcomed or _is(entered, known, cluster))):
+        return known.name if known is not None and entered != before else None
     try:
-        account.login(url, known.name, known.password)
+        account.login(cluster.url, known.name, known.password)
     except BadCredentials:
-        tell(f"{places.administrator} holds a password that is out of date; log in with: cairn login")
+        tell(f"the password in {places.administrator} is out of date; log in with: cairn login")
         return None
     return known.name
-
-
-def _sign_up(url: str, new: Administrator, secret: str, tell: Callable[[str], None]) -> bool:
-    """Whether the administrator was made now, and the profile saved."""
-    from cairnfs.client import account, profile
-
-    before = profile.load()
-    try:
-        account.signup(url, new.name, new.password, invitation=secret)
-    except (Denied, Exists):
-        return False  # made already by an `up` that was killed before it heard the answer
-    if before is not None:
-        tell(f"the saved login is now {new.name} at {url}; it was {before.user} at {before.url}")
-    return True
 
 
 def administrators_client(places: ClusterPlaces, url: str) -> Client | None:
@@ -77,3 +68,7 @@ def _client(url: str, user: str | None = None, password: str | None = None) -> C
     client = Client(lambda: connecting.connect(url=url, user=user, password=password))
     client.inside()
     return client
+
+
+def _is(entered: Profile, known: Administrator, cluster: ClusterFile) -> bool:
+    return (entered.url, entered.user) == (cluster.url, known.name)

@@ -66,11 +66,15 @@ def up(data: Path, wish: Wish, tell: Tell) -> Up:
             if member.name in missing:
                 cluster_file.require_free(settled.host, member.port, member.name)
         started = _start(places, settled, [p for p in processes if p.name == CONTROL and p.name in missing])
-        user = enrol(places, settled.url, tell)
+        user = enrol(places, settled, tell)
         fileservers = [p for p in processes if p.name != CONTROL and p.name in missing]
         with administrators_client(places, settled.url) or nullcontext() as client:
-            _give_join_tokens(places, fileservers, client)
-            started += _start(places, settled, fileservers)
+            for process in fileservers:
+                if not places.joined(process.name):
+                    # One after the other, so that the cluster numbers them as they are named here.
+                    _give_join_token(places, process, client)
+                    started += _start(places, settled, [process])
+            started += _start(places, settled, [p for p in fileservers if p.name not in started])
             if client is not None:
                 _wait_until_ready(settled, processes, client)
                 if not settled.welcomed:
@@ -110,17 +114,14 @@ def _start(places: ClusterPlaces, settled: ClusterFile, missing: list[Process]) 
     return [process.name for process in missing]
 
 
-def _give_join_tokens(places: ClusterPlaces, fileservers: list[Process], client: Client | None) -> None:
-    """Each fileserver that has not joined yet finds a token in its directory."""
-    for process in fileservers:
-        if places.joined(process.name):
-            continue
-        if client is None:
-            raise Unauthenticated(
-                f"only an administrator can let {process.name} join", hint="log in as one with: cairn login"
-            )
-        reply = client.ask(endpoints.JOIN_TOKEN, auth.OneTimeRequest(ttl_ms=_JOIN_TTL_MS))
-        administrator.keep_secret(places.join_token(process.name), reply.secret)
+def _give_join_token(places: ClusterPlaces, process: Process, client: Client | None) -> None:
+    """A fileserver that has not joined yet finds a token in its directory."""
+    if client is None:
+        raise Unauthenticated(
+            f"only an administrator can let {process.name} join", hint="log in as one with: cairn login"
+        )
+    reply = client.ask(endpoints.JOIN_TOKEN, auth.OneTimeRequest(ttl_ms=_JOIN_TTL_MS))
+    administrator.keep_secret(places.join_token(process.name), reply.secret)
 
 
 def _wait_until_ready(settled: ClusterFile, processes: list[Process], client: Client) -> None:
