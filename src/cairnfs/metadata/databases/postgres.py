@@ -36,7 +36,7 @@ READ_TRIES = 3
 #: SQLSTATEs after which the same tx may succeed: whole classes by two letters, else one by one.
 _AGAIN = (
     "40",  # serialization failure, deadlock
-    "08",  # connection
+    *("08000", "08001", "08003", "08006"),  # connection; 08P01 would be a defect
     "57",  # cancelled by a timeout, shutting down, starting up
     "53",  # out of connections or memory (53100, the disk, is told apart before)
     "55P03",  # lock_timeout
@@ -89,7 +89,7 @@ class PostgresTx:
     ) -> psycopg.Cursor[Row]:
         types = dialect.columns(columns).types
         arrays = map(pack, types, zip(*given, strict=True))
-        return self._cursor.execute(dialect.postgres_given(sql, columns), (*args, *arrays))
+        return self._cursor.execute(dialect.postgres_given(sql, columns), (*args, *arrays, len(given)))
 
 
 class PostgresDatabase:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cairnfs.clock import Clock
-from cairnfs.errors import Busy, Internal, NoSpace
+from cairnfs.errors import Busy, Forbidden, Internal, NoSpace
 from cairnfs.metadata.databases import dialect
 from cairnfs.metadata.databases.opening import Origin, make_or_check
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, R, Row, Tx, Value
@@ -113,7 +113,8 @@ class SqliteDatabase:
 
         `check` looks the whole file over for damage first (Internal). `origin` says what a new
         cluster begins with. Raises Busy when another process has the file open, ForeignCluster for
-        a file of something else, BadRequest for one of a newer Cairn.
+        a file of something else, BadRequest for one of a newer Cairn, Forbidden where the system does
+        not let it be opened or made.
         """
         self._clock = clock
         self._memory = str(path) == MEMORY
@@ -292,7 +293,10 @@ def _quick_check(connection: sqlite3.Connection) -> None:
 
 def _exclude_others(path: Path) -> int:
     """Hold the lock file beside the database; the system frees it with the process, however it ends."""
-    descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Forbidden(f"the database {path} cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

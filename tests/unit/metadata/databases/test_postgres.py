@@ -6,21 +6,24 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from typing import cast
 
 import psycopg
 import pytest
 
 from cairnfs.clock import SystemClock
 from cairnfs.errors import BadRequest, ForeignCluster, Unreachable
+from cairnfs.ids import ROOT, CommitNumber, Name, RequestId, UserId
 from cairnfs.metadata import patience
-from cairnfs.metadata.databases import postgres_session
+from cairnfs.metadata.databases import dialect, postgres_session
 from cairnfs.metadata.databases.opening import LEAP
 from cairnfs.metadata.databases.postgres import PostgresDatabase
-from cairnfs.metadata.databases.seam import Again, CommitUnknown, Tx
+from cairnfs.metadata.databases.seam import Again, CommitUnknown, Row, Tx, Value
 from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.rows import dentries, nodes, replies, versions
 from cairnfs.testing.databases import postgres_database
 from cairnfs.testing.postgres import TemporaryPostgres, start, temporary_postgres
 from tests.unit.metadata.operations import Note, Noted, key, notes, soon
@@ -382,6 +385,46 @@ async def test_a_failover_begins_a_new_incarnation(monkeypatch: pytest.MonkeyPat
                 clock = "SELECT incarnation, timeline FROM clock"
                 assert await driver.read(lambda tx: tx.row(clock)) == (2, 2)
                 await driver.close()
+
+
+class Recorder:
+    """A `Tx` that notes the statements with given rows, and finds nothing."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def rows_given(self, sql: str, columns: str, given: object, *args: Value) -> list[Row]:
+        self.said.append(dialect.postgres_given(sql, columns))
+        return []
+
+    def run_given(self, sql: str, columns: str, given: Sequence[object], *args: Value) -> int:
+        self.said.append(dialect.postgres_given(sql, columns))
+        return len(given)
+
+
+def test_plans_made_while_tables_were_empty_stay_right_when_they_have_grown(
+    database: PostgresDatabase,
+) -> None:
+    recorder = Recorder()
+    tx = cast(Tx, recorder)
+    nodes.find(tx, [(ROOT, Name(b"a"))], None)
+    nodes.find(tx, [(ROOT, Name(b"a"))], CommitNumber(3))
+    dentries.end(tx, [(ROOT, Name(b"a"), CommitNumber(1), CommitNumber(2))])
+    versions.end(tx, [(ROOT, CommitNumber(1), CommitNumber(2))])
+    replies.find(tx, [(UserId(1), RequestId("r"))])
+    for statement in recorder.said:
+        plan = explain(database, statement)
+        assert "Hash Join" not in plan, plan
+        assert "Seq Scan" not in plan, plan
+        assert plan.index("Function Scan on") < plan.index("Index Scan using"), plan
+    assert len(recorder.said) >= 5
+
+
+def explain(database: PostgresDatabase, statement: str) -> str:
+    assert database.write(backend)
+    assert database._writer is not None
+    rows = database._writer.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode(), prepare=False)
+    return "\n".join(row[0] for row in rows)
 
 
 def test_the_programs_run_as_somebody_harmless(postgres: TemporaryPostgres) -> None:

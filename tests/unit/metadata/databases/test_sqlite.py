@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cairnfs.clock import SystemClock
-from cairnfs.errors import BadRequest, Busy, ForeignCluster, Internal, NoSpace
+from cairnfs.errors import BadRequest, Busy, Forbidden, ForeignCluster, Internal, NoSpace
 from cairnfs.metadata.databases.opening import Origin, open_database
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Tx
 from cairnfs.metadata.databases.sqlite import SqliteDatabase
@@ -185,7 +185,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(Forbidden, match=r"nowhere.*No such file or directory"):
         open_database(str(tmp_path / "nowhere" / "cairn.sqlite"), SystemClock())
 
 
