@@ -79,6 +79,11 @@ class Cluster:
         self._servers = {server.id: server for server in latest.fileservers}
         self._fetched = began
 
+    @property
+    def map_version(self) -> int:
+        """The version of the map in use; 0 before there is one."""
+        return 0 if self._map is None else self._map.version
+
     def server(self, fileserver: FileserverId) -> FileserverInfo | None:
         """A fileserver's address and state, as the map knows it."""
         return self._servers.get(fileserver)

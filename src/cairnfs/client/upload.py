@@ -20,6 +20,7 @@ from cairnfs.clock import Clock
 from cairnfs.core.manifest import Chunk
 from cairnfs.errors import CairnError, NoSpace, TooFewCopies
 from cairnfs.ids import FileserverId, Hash
+from cairnfs.wire.chunks import MAP_HEADER
 from cairnfs.wire.commits import Receipt
 
 #: A put in which nothing moves for so long is tried at another member as well.
@@ -43,6 +44,7 @@ class Upload:
         self.hold = hold
         self.sent_bytes = 0
         self._plane = plane
+        self._cluster = cluster
         self._budget = budget
         self._headers = upload_headers(hold.session, hold.begin, durability)
         self._receipts: list[Receipt] = []
@@ -108,9 +110,8 @@ class Upload:
     ) -> None:
         await self.hold.ready()
         sent = [item for item in items if item.open]
-        reply = await self._plane.put(
-            address, [(item.chunk, item.content) for item in sent], self._headers, beat
-        )
+        headers = {**self._headers, MAP_HEADER: str(self._cluster.map_version)}
+        reply = await self._plane.put(address, [(item.chunk, item.content) for item in sent], headers, beat)
         self._receipts.append(reply.receipt)
         self.sent_bytes += sum(item.size for item in sent)
         short = set(reply.short)

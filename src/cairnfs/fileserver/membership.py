@@ -103,6 +103,11 @@ class Membership:
         """The incarnation that the control plane last said."""
         return Incarnation(self._known_map().incarnation)
 
+    @property
+    def map_version(self) -> int:
+        """The version of the cluster map that is known here."""
+        return self._known_map().version
+
     def copies(self) -> int:
         """The policy's number of copies."""
         return self._known_map().copies

@@ -8,6 +8,7 @@ What does not belong here: segments (`store.py`), the other members (`forward.py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -54,6 +55,7 @@ class Putting:
         upload = _upload(context)
         async with self._intake.room(context.headers):
             chunks = await _receive(pieces)
+            await self._catch_up(context)
             votes = Votes(self._membership.copies(), upload.durability)
             shares = await self._shares(chunks, votes)
             failure = await self._gather(shares, votes, upload, context.deadline - MARGIN_S)
@@ -80,6 +82,14 @@ class Putting:
             chunks = await _receive(pieces)
             await self._intake.store(chunks, begin)
         return wire.ForwardReply(fileserver=self._membership.id, boot=self._intake.boot)
+
+    async def _catch_up(self, context: Context) -> None:
+        """Know at least the cluster map by which the client chose: with an older one, a member that came
+        since would get no copy, and its groups would be dirty for nothing."""
+        theirs = context.headers.get(wire.MAP_HEADER)
+        if theirs is not None and _number(theirs, wire.MAP_HEADER) > self._membership.map_version:
+            with contextlib.suppress(CairnError):
+                await self._membership.refresh_map()
 
     async def _shares(self, chunks: Sequence[Chunk], votes: Votes) -> dict[FileserverId, list[Chunk]]:
         """Which member gets which chunks, this one included."""

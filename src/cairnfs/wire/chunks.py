@@ -25,6 +25,8 @@ SESSION_HEADER = "cairn-session"
 BEGIN_HEADER = "cairn-begin"
 DURABILITY_HEADER = "cairn-durability"  # majority (default) or all
 DEADLINE_HEADER = "cairn-deadline-ms"
+#: The version of the cluster map by which the sender chose: a receiver with an older one fetches it.
+MAP_HEADER = "cairn-map"
 
 CHUNK, MISSING, CORRUPT = 0, 1, 2
 _HEAD = struct.Struct("<32sBI")

@@ -73,6 +73,8 @@ class Cluster:
         self.map_now: tuple[int, ...] = (1, 2, 3)
         self.map_next: tuple[int, ...] = (1, 2, 3)
 
+    map_version = 5
+
     def copies(self) -> int:
         return 3
 
@@ -80,7 +82,7 @@ class Cluster:
         return tuple(FileserverId(member) for member in self.map_now)
 
     async def refresh_map(self) -> None:
-        self.map_now = self.map_next
+        self.map_now, self.map_version = self.map_next, 6
 
     def forwarder(self, member: int) -> Way:
         return self.ways[member]
@@ -248,6 +250,13 @@ async def test_a_newer_map_is_fetched_before_a_put_is_refused(door: Putting, clu
     cluster.map_now = cluster.map_next = (2, 3, 4)
     with pytest.raises(NotAMember):
         await door.put(context(), row(b"data"))
+
+
+async def test_a_member_that_only_the_client_knows_of_gets_its_copy(door: Putting, cluster: Cluster) -> None:
+    cluster.map_now = (1, 2)
+    for version, holders in (("5", [1, 2]), ("6", [1, 2, 3])):
+        reply = await door.put(context({"cairn_map": version}), row(b"data" + version.encode()))
+        assert [holder.fileserver for holder in said(reply).holdings[0].holders] == holders
 
 
 @pytest.mark.parametrize(
