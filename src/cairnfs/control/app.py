@@ -66,6 +66,11 @@ class ControlApp:
     _turns: Turns
     _passwords: Passwords
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process does the duties now."""
+        return self._leadership.term is not None
+
     async def start(self) -> None:
         """Stand for election and do the duties when elected. Requests are answered without it."""
         self._leadership.start()

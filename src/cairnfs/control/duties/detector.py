@@ -73,7 +73,7 @@ class Detector:
     def _watch_for_many(self, known: list[Fileserver]) -> None:
         now = self._clock.monotonic()
         self._went_down = {one: at for one, at in self._went_down.items() if now - at < AT_ONCE_S}
-        many = 3 * len(self._went_down) > len(known)
+        many = len(self._went_down) > max(1, len(known) // 3)
         if many and not self._alarmed:
             _log.error(
                 "over a third of the fileservers went down at once: nothing is copied elsewhere",

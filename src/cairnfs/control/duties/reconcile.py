@@ -36,6 +36,7 @@ FETCH_MAX_CHUNKS, FETCH_MAX_BYTES = 64, 32 * 1024 * 1024
 #: What repair copies at most, so that it does not starve those who work.
 BYTES_A_SECOND = 64 * 1024 * 1024
 _FETCH_S = 60.0
+_PAUSE_MIN_S = 0.01
 _DEADLINE_S = 5.0
 _log = structlog.get_logger("cairnfs.control.reconcile")
 
@@ -163,8 +164,9 @@ class Reconcile:
             return
         comparison.failed.update(group_of(chunk.hash) for chunk in batch if chunk.hash in reply.missing)
         comparison.copied += reply.fetched
-        took_s = self._clock.monotonic() - began
-        await self._clock.sleep(max(0.0, sum(chunk.size for chunk in batch) / BYTES_A_SECOND - took_s))
+        pause_s = sum(chunk.size for chunk in batch) / BYTES_A_SECOND - (self._clock.monotonic() - began)
+        if pause_s > _PAUSE_MIN_S:
+            await self._clock.sleep(pause_s)
 
     def _soon(self) -> float:
         return self._clock.monotonic() + _DEADLINE_S
