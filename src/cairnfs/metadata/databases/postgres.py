@@ -2,12 +2,12 @@
 
 What belongs here: the database, its transactions, which errors mean what. What does not: sessions'
 settings (`postgres_session.py`), the schema's making (`opening.py`), SQL (`rows/`), repeating
-(`driver.py`).
+(`batch.py`).
 
 Writes are READ COMMITTED and take the clock row first; a read is one REPEATABLE READ snapshot. A
 connection that breaks under COMMIT leaves the outcome unknown; whoever then locks the clock row waits
-until the server has decided. Each new writing connection looks at the server's timeline: a failover
-begins a new incarnation before anything else is written.
+until the server has decided. Each new connection looks at the server's timeline: after a failover a
+new incarnation begins before anything is read or written.
 
 Threads: any. One write at a time, `readers` reads beside it.
 """
@@ -179,17 +179,8 @@ class PostgresDatabase:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-        session = self._connect("writer")
-        try:
-            now = _run(session, b"BEGIN", timeline)
-            if self._timeline not in (-1, now):
-                _run(session, b"BEGIN", lambda tx: follow_timeline(tx, now))
-        except BaseException:
-            session.close()
-            raise
-        self._timeline = now
-        self._writer = session
-        return session
+        self._writer = self._connect("writer")
+        return self._writer
 
     @contextmanager
     def _reader(self) -> Iterator[Session]:
@@ -216,10 +207,20 @@ class PostgresDatabase:
                 self._idle.append(session)
 
     def _connect(self, role: str) -> Session:
+        """A new session; after a failover it is one of the new incarnation, for readers too."""
         try:
-            return connect(self._dsn, role, unsafe=self._unsafe)
+            session = connect(self._dsn, role, unsafe=self._unsafe)
         except psycopg.OperationalError as error:
             raise Again(f"no connection to the database: {str(error).strip()}") from error
+        try:
+            now = _run(session, b"BEGIN", timeline)
+            if self._timeline not in (-1, now):
+                _run(session, b"BEGIN", lambda tx: follow_timeline(tx, now))
+            self._timeline = now
+        except BaseException:
+            session.close()
+            raise
+        return session
 
 
 def _run(session: Session, begin: bytes, function: Callable[[Tx], R]) -> R:

@@ -1,7 +1,7 @@
 """SQLite: one file, one process, one writer; or a database in memory for tests.
 
 What belongs here: how to connect, begin, commit, and which errors mean what. What does not: the
-schema's making (`opening.py`), SQL (`rows/`), repeating (`driver.py`).
+schema's making (`opening.py`), SQL (`rows/`), repeating (`batch.py`).
 
 WAL with synchronous=FULL: COMMIT returns after fsync. A second process is kept out by a lock on a
 file beside the database. Where the disk failed under a COMMIT nobody can know what a restart will
@@ -252,6 +252,7 @@ class SqliteDatabase:
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")  # where fsync alone stops at the disk's cache
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = -{_MEMORY_KIB[role]}")
         if role == "reader":
