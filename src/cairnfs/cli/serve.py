@@ -16,14 +16,19 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from cairnfs.clock import SystemClock
 from cairnfs.errors import BadRequest
 from cairnfs.local import administrator, pid_file, ports
 from cairnfs.local.paths import CONTROL, ClusterPlaces, places
 
+if TYPE_CHECKING:
+    from cairnfs.fileserver.app import FileserverApp
+
 DIRECTORY_VARIABLE, TOKEN_VARIABLE = "CAIRN_FILESERVER_DIR", "CAIRN_JOIN_TOKEN"
 DEFAULT_PORT = 7070
+_TOKEN_WITHIN_S, _TOKEN_POLL_S = 60.0, 0.02
 _JOIN_TOKEN = "join-token"  # noqa: S105 -- the name of the file that holds one
 
 
@@ -63,7 +68,6 @@ def _keep_rich_out() -> None:
 
 
 async def _control(given: argparse.Namespace) -> int:
-    from cairnfs.clock import SystemClock
     from cairnfs.control.app import Origin, build, has_admin, open_database
     from cairnfs.gateways.http.door import door
     from cairnfs.gateways.http.routing import RoutingTransport
@@ -126,7 +130,6 @@ def _first_admin_secret(cluster: ClusterPlaces, made: bool) -> str | None:
 
 
 async def _fileserver(given: argparse.Namespace) -> int:
-    from cairnfs.clock import SystemClock
     from cairnfs.fileserver.app import FileserverApp
     from cairnfs.fileserver.join import Place
     from cairnfs.net.aiohttp_transport import AiohttpTransport
@@ -143,7 +146,7 @@ async def _fileserver(given: argparse.Namespace) -> int:
     stop = _stop_when_told()
     try:
         await server.start()
-        if await _unless_stopped(app.start(_join_token(token_file)), stop):
+        if await _unless_stopped(_enter(app, given, token_file), stop):
             token_file.unlink(missing_ok=True)
             _say_ready(given)
             await server.serve_until(stop)
@@ -154,10 +157,21 @@ async def _fileserver(given: argparse.Namespace) -> int:
     return 0
 
 
-def _join_token(file: Path) -> str | None:
+async def _enter(app: FileserverApp, given: argparse.Namespace, token_file: Path) -> None:
+    """Join, where that was not done, and register."""
+    clock = SystemClock()
+    end = clock.monotonic() + (_TOKEN_WITHIN_S if given.await_token else 0.0)
+    token = os.environ.pop(TOKEN_VARIABLE, None) or _read(token_file)
+    while token is None and clock.monotonic() < end:
+        await clock.sleep(_TOKEN_POLL_S)
+        token = _read(token_file)
+    await app.start(token)
+
+
+def _read(file: Path) -> str | None:
     with suppress(FileNotFoundError):
         return file.read_text(encoding="utf-8").strip()
-    return os.environ.pop(TOKEN_VARIABLE, None)
+    return None
 
 
 # -- what both need ----------------------------------------------------------------------------------
@@ -261,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     fileserver.add_argument(
         "--address", metavar="URL", help="where others reach this server, if not at host:port"
     )
+    fileserver.add_argument("--await-token", action="store_true", help=argparse.SUPPRESS)
     fileserver.add_argument("--zone", default="", metavar="NAME", help="what may fail together with it")
     _add_serving(fileserver, 0)
     fileserver.set_defaults(serve=_fileserver)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cairnfs.local.cluster_file import ClusterFile, Member
+from cairnfs.local.cluster_file import ClusterFile
 from cairnfs.local.paths import CONTROL, ClusterPlaces
 from cairnfs.local.processes import Process
 
@@ -36,14 +36,17 @@ def running(places: ClusterPlaces, cluster: ClusterFile) -> list[Running]:
     ]
 
 
-def serve_arguments(places: ClusterPlaces, cluster: ClusterFile, member: Member) -> list[str]:
+def serve_arguments(places: ClusterPlaces, cluster: ClusterFile, process: str) -> list[str]:
     """What comes after `cairn serve` for this process. No secret is ever among it."""
+    member = next(member for member in cluster.members if member.name == process)
     where = ["--host", cluster.host, "--port", str(member.port)]
     if cluster.insecure:
         where.append("--insecure")
-    if member.name == CONTROL:
+    if process == CONTROL:
         return ["control", "--data", str(places.data), "--replicas", str(cluster.replicas), *where]
-    return ["fileserver", "--dir", str(places.directory(member.name)), "--control", cluster.url, *where]
+    if not places.joined(process):
+        where.append("--await-token")
+    return ["fileserver", "--dir", str(places.directory(process)), "--control", cluster.url, *where]
 
 
 def stop(stopping: Sequence[Process]) -> list[str]:

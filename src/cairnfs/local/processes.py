@@ -101,6 +101,10 @@ class Process:
         """How the process that `start` started ended: exit status, or minus a signal. None: it lives."""
         return self._child.poll() if self._child else None
 
+    def _living_child(self) -> int | None:
+        """What `start` started; it may not have come to taking its pid file yet."""
+        return self.child_pid if self._child and self.died() is None else None
+
     def require_alive(self) -> None:
         """Raises Unavailable with the log's last word if the process that `start` started has ended."""
         status = self.died()
@@ -111,7 +115,7 @@ class Process:
 
     def ask_to_stop(self) -> int | None:
         """Send SIGTERM, without waiting. The process that was asked, for `wait_until_gone`."""
-        pid = self.pid()
+        pid = self.pid() or self._living_child()
         if pid is not None:
             _signal(pid, signal.SIGTERM)
         return pid
@@ -123,7 +127,7 @@ class Process:
         """
         if pid is None or until(lambda: self._ended(pid), within_s):
             return False
-        if self.pid() == pid:
+        if pid in (self.pid(), self._living_child()):
             _signal(pid, signal.SIGKILL)
         if not until(lambda: self._ended(pid), _KILL_WITHIN_S):
             raise Unavailable(f"{self.name} (process {pid}) cannot be killed", hint="is its disk stuck?")

@@ -53,33 +53,48 @@ def up(data: Path, wish: Wish, tell: Tell) -> Up:
     """Bring the cluster in this directory up; returns when it is ready. What runs already stays.
 
     Raises Conflict (a port is taken, a wish that cannot be met), BadRequest (a file or number that
-    makes no sense), Unavailable (a process that does not start or does not get ready). Processes
-    that were started stay up then: the next `up` goes on from there.
+    makes no sense), Unavailable (a process that does not start or does not get ready). What this call
+    started is stopped again then.
     """
     places = ClusterPlaces(data)
     _make_data_directory(data)
     with starting(places, tell):
         settled = _settle(places, wish)
         processes = members.processes(places, settled)
-        missing = {process.name for process in processes if process.pid() is None}
+        missing = [process for process in processes if process.pid() is None]
         for member in settled.members:
-            if member.name in missing:
+            if member.name in {process.name for process in missing}:
                 cluster_file.require_free(settled.host, member.port, member.name)
-        started = _start(places, settled, [p for p in processes if p.name == CONTROL and p.name in missing])
-        user = enrol(places, settled, tell)
-        fileservers = [p for p in processes if p.name != CONTROL and p.name in missing]
-        with administrators_client(places, settled.url) or nullcontext() as client:
-            for process in fileservers:
-                if not places.joined(process.name):
-                    # One after the other, so that the cluster numbers them as they are named here.
-                    _give_join_token(places, process, client)
-                    started += _start(places, settled, [process])
-            started += _start(places, settled, [p for p in fileservers if p.name not in started])
-            if client is not None:
-                _wait_until_ready(settled, processes, client)
-                if not settled.welcomed:
-                    settled = _welcome(places, settled, client)
-    return Up(places, settled, processes, started, user)
+        try:
+            for process in missing:
+                process.start(members.serve_arguments(places, settled, process.name))
+            user, settled = _make_ready(places, settled, processes, tell)
+        except BaseException:
+            members.stop(missing)
+            raise
+    return Up(places, settled, processes, [process.name for process in missing], user)
+
+
+def _make_ready(
+    places: ClusterPlaces, settled: ClusterFile, processes: list[Process], tell: Tell
+) -> tuple[str | None, ClusterFile]:
+    """See everything that was started serve, join and hold what a new cluster holds."""
+    control, *fileservers = processes
+    control.wait_until_ready()
+    user = enrol(places, settled, tell)
+    with administrators_client(places, settled.url) or nullcontext() as client:
+        for process in fileservers:
+            if not places.joined(process.name):
+                # One after the other, so that the cluster numbers them as they are named here.
+                _give_join_token(places, process, client)
+                process.wait_until_ready()
+        for process in fileservers:
+            process.wait_until_ready()
+        if client is not None:
+            _wait_until_ready(settled, processes, client)
+            if not settled.welcomed:
+                settled = _welcome(places, settled, client)
+    return user, settled
 
 
 def _make_data_directory(data: Path) -> None:
@@ -102,16 +117,6 @@ def _settle(places: ClusterPlaces, wish: Wish) -> ClusterFile:
     if settled != found:
         cluster_file.save(places.cluster_file, settled)
     return settled
-
-
-def _start(places: ClusterPlaces, settled: ClusterFile, missing: list[Process]) -> list[str]:
-    """Start these together and wait until each serves."""
-    by_name = {member.name: member for member in settled.members}
-    for process in missing:
-        process.start(members.serve_arguments(places, settled, by_name[process.name]))
-    for process in missing:
-        process.wait_until_ready()
-    return [process.name for process in missing]
 
 
 def _give_join_token(places: ClusterPlaces, process: Process, client: Client | None) -> None:
