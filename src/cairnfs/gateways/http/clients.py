@@ -154,12 +154,11 @@ class Clients:
         return RefreshedToken(self._clock, renew, (reply.token, reply.expires_at_us))
 
     async def _make_room(self) -> None:
-        if len(self._kept) < CLIENTS_MAX:
-            return
-        idle = [key for key, kept in self._kept.items() if not kept.users and kept.ready.done()]
-        if not idle:
-            raise Busy(f"{CLIENTS_MAX} callers are being served at this door")
-        await self._drop(min(idle, key=lambda key: self._kept[key].used))
+        while len(self._kept) >= CLIENTS_MAX:
+            idle = [key for key, kept in self._kept.items() if not kept.users and kept.ready.done()]
+            if not idle:
+                raise Busy(f"{CLIENTS_MAX} callers are being served at this door")
+            await self._drop(min(idle, key=lambda key: self._kept[key].used))
 
     async def _drop(self, key: bytes) -> None:
         kept = self._kept.pop(key, None)
