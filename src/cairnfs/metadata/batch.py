@@ -28,7 +28,7 @@ from cairnfs.metadata.rows import clock as clock_row
 from cairnfs.metadata.rows.replies import ReplyKey, StoredReply
 from cairnfs.metadata.state import State, Want
 from cairnfs.metadata.state.placement import PlacesCache
-from cairnfs.metadata.watched import Watched
+from cairnfs.metadata.databases.watched import Watched
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
@@ -96,7 +96,8 @@ class Attempt:
         state.prefetch(want for operation in new for want in operation.wants())
         outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
         state.flush()
-        return outcomes, CommitEvent(before, replace(before, **state.counters))
+        counters: dict[str, Any] = dict(state.counters)
+        return outcomes, CommitEvent(before, replace(before, **counters))
 
     def _one(self, operation: Operation[Any], state: State, watched: Watched) -> Outcome:
         key, known = operation.reply_key, _known(operation, state)

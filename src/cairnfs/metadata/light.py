@@ -16,7 +16,7 @@ from cairnfs.metadata.batch import Outcome, RefusedAfterChange, give_up, meaning
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Database, Tx
 from cairnfs.metadata.lane import Task
 from cairnfs.metadata.patience import Patience
-from cairnfs.metadata.watched import Watched
+from cairnfs.metadata.databases.watched import Watched
 
 Function = Callable[[Tx], Any]
 
