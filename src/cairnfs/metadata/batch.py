@@ -21,6 +21,7 @@ from cairnfs.clock import Clock
 from cairnfs.errors import Busy, CairnError, DeadlineExceeded, Internal, OutcomeUnknown
 from cairnfs.metadata import replies
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Database, Tx
+from cairnfs.metadata.databases.watched import Watched
 from cairnfs.metadata.effects import CommitEvent
 from cairnfs.metadata.lane import RETRY_AFTER_MS, Task
 from cairnfs.metadata.patience import Patience
@@ -28,7 +29,6 @@ from cairnfs.metadata.rows import clock as clock_row
 from cairnfs.metadata.rows.replies import ReplyKey, StoredReply
 from cairnfs.metadata.state import State, Want
 from cairnfs.metadata.state.placement import PlacesCache
-from cairnfs.metadata.databases.watched import Watched
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")

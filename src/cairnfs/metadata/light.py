@@ -14,9 +14,9 @@ from typing import Any
 from cairnfs.errors import CairnError, Internal, OutcomeUnknown
 from cairnfs.metadata.batch import Outcome, RefusedAfterChange, give_up, meaning, publish
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Database, Tx
+from cairnfs.metadata.databases.watched import Watched
 from cairnfs.metadata.lane import Task
 from cairnfs.metadata.patience import Patience
-from cairnfs.metadata.databases.watched import Watched
 
 Function = Callable[[Tx], Any]
 
