@@ -18,7 +18,7 @@ from cairnfs.control.cluster.inventories import Asked, CallsTo, Inventories, Lis
 from cairnfs.control.duties.leadership import Term
 from cairnfs.core.placement import group_bounds, group_of
 from cairnfs.errors import CairnError, ChunkLost
-from cairnfs.ids import BootId, FileserverId, GroupId
+from cairnfs.ids import FileserverId, GroupId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import fileservers, groups
 from cairnfs.metadata.ops.groups import Group
@@ -50,12 +50,6 @@ class _Comparison:
     failed: set[GroupId] = field(default_factory=set)
     copied: int = 0
 
-    def boots(self) -> dict[FileserverId, BootId]:
-        return {one.id: one.boot for one in self.servers.values()}
-
-    def clean(self) -> list[Group]:
-        return [group for group in self.groups.values() if group.id not in self.failed]
-
 
 class Reconcile:
     """The duty."""
@@ -84,11 +78,19 @@ class Reconcile:
             groups.BeginComparison([group.id for group in waiting], deadline=self._soon(), term=term)
         )
         until = self._clock.monotonic() + TURN_S
+        clean: list[Group] = []
+        more = False
         for run in _runs(waiting):
             if self._clock.monotonic() >= until:
-                return True
-            await self._compare(run, servers, term)
-        return False
+                more = True
+                break
+            clean += await self._compare(run, servers)
+        if clean:
+            boots = {one.id: one.boot for one in servers.values()}
+            operation = groups.MarkClean(clean, boots, deadline=self._soon(), term=term)
+            became = await self._driver.submit(operation)
+            _log.info("groups are clean again", groups=len(became), of=len(waiting))
+        return more
 
     async def _waiting(self) -> tuple[dict[FileserverId, Fileserver], list[Group]]:
         """Fileservers, and the dirty groups whose members are all up."""
@@ -106,9 +108,8 @@ class Reconcile:
         ]
         return {one.id: one for one in known}, ready
 
-    async def _compare(
-        self, run: Sequence[Group], servers: Mapping[FileserverId, Fileserver], term: Term
-    ) -> None:
+    async def _compare(self, run: Sequence[Group], servers: Mapping[FileserverId, Fileserver]) -> list[Group]:
+        """Those of the run whose members have everything (now)."""
         members = {one for group in run for one in group.members}
         comparison = _Comparison({group.id: group for group in run}, {one: servers[one] for one in members})
         try:
@@ -118,12 +119,9 @@ class Reconcile:
             comparison.failed.update(comparison.groups)
         again = self._clock.monotonic() + AGAIN_S
         self._not_before.update(dict.fromkeys(comparison.failed, again))
-        clean = comparison.clean()
-        if clean:
-            operation = groups.MarkClean(clean, comparison.boots(), deadline=self._soon(), term=term)
-            became = await self._driver.submit(operation)
-            say = _log.info if comparison.copied else _log.debug
-            say("groups are clean again", groups=len(became), of=len(run), copied=comparison.copied)
+        if comparison.copied:
+            _log.info("copied what members lacked", chunks=comparison.copied, groups=len(run))
+        return [group for group in run if group.id not in comparison.failed]
 
     async def _walk(self, comparison: _Comparison) -> None:
         low = group_bounds(min(comparison.groups))[0]

@@ -20,6 +20,8 @@ from cairnfs.net.deadlines import within
 
 #: No turn takes longer.
 TURN_MAX_S = 120.0
+#: Between two turns that follow at once: those who wait for the clock go first.
+BREATH_S = 0.01
 _log = structlog.get_logger("cairnfs.control.duties")
 
 
@@ -71,7 +73,7 @@ class Turns:
     async def _run(self, duty: Duty) -> None:
         more = False
         while True:
-            await self._clock.sleep(0 if more else duty.every_s)
+            await self._clock.sleep(BREATH_S if more else duty.every_s)
             more = await self.once(duty)
 
     async def once(self, duty: Duty) -> bool:

@@ -7,6 +7,7 @@ has to be). One event loop.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from cairnfs.errors import ReceiptInvalid
@@ -15,6 +16,9 @@ from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import fileservers
 from cairnfs.wire.commits import Receipt
 from cairnfs.wire.receipts import ReceiptBody, check
+
+#: More receipts than these are checked in a thread.
+_SMALL = 64
 
 
 class Receipts:
@@ -31,6 +35,11 @@ class Receipts:
             # A key never changes, so only a fileserver that joined since can be missing.
             known = await self._driver.read(fileservers.every)
             self._keys = {one.id: one.receipt_key for one in known}
+        if len(receipts) <= _SMALL:
+            return self._bodies(receipts)
+        return await asyncio.to_thread(self._bodies, receipts)
+
+    def _bodies(self, receipts: Sequence[Receipt]) -> list[ReceiptBody]:
         return [self._body(receipt) for receipt in receipts]
 
     def _body(self, receipt: Receipt) -> ReceiptBody:
