@@ -64,11 +64,15 @@ class SqliteTx:
         self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value
     ) -> list[Row]:
         """See `Tx.rows_given`."""
+        if not given:
+            return []
         pieces = self._pieces(sql, columns, given, args)
         return list(chain.from_iterable(cursor.fetchall() for cursor in pieces))
 
     def run_given(self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value) -> int:
         """See `Tx.run_given`."""
+        if not given:
+            return 0
         return sum(cursor.rowcount for cursor in self._pieces(sql, columns, given, args))
 
     def now_us(self) -> int:
@@ -78,12 +82,12 @@ class SqliteTx:
     def _pieces(
         self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], args: tuple[Value, ...]
     ) -> Iterator[sqlite3.Cursor]:
-        at = 0
-        for size in dialect.PIECES:
-            while len(given) - at >= size:
-                flat = chain.from_iterable(given[at : at + size])
-                yield self._execute(dialect.sqlite_given(sql, columns, size), (*args, *flat))
-                at += size
+        at, left = 0, len(given)
+        while left:
+            size = min(dialect.PIECE_MAX, 1 << (left.bit_length() - 1))
+            flat = chain.from_iterable(given[at : at + size])
+            yield self._execute(dialect.sqlite_given(sql, columns, size), (*args, *flat))
+            at, left = at + size, left - size
 
     def _execute(self, text: str, args: tuple[Value, ...]) -> sqlite3.Cursor:
         # A full disk rolls back by itself; a statement after it would commit on its own.

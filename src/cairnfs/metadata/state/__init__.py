@@ -13,7 +13,6 @@ thread and not longer than its tx.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 
 from cairnfs.errors import SessionEnded
 from cairnfs.ids import CommitNumber, InodeId, Path, RequestId, SessionId, UserId
@@ -61,8 +60,7 @@ class State:
         self.clock = clock
         self.now_us = tx.now_us()
         self.journal = Journal()
-        everything = asdict(clock)
-        self.counters: dict[str, int] = {name: everything[name] for name in COUNTERS}
+        self.counters: dict[str, int] = {name: getattr(clock, name) for name in COUNTERS}
         self.commits: dict[CommitNumber, CommitRow] = {}
         self.new_replies: dict[tuple[UserId, RequestId], StoredReply] = {}
         self.tree = Tree(tx, self.journal)

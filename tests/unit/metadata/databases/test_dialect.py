@@ -43,12 +43,6 @@ def test_columns_are_spelled_out(given: str) -> None:
         dialect.columns(given)
 
 
-def test_given_rows_come_in_few_pieces() -> None:
-    assert sorted(dialect.PIECES, reverse=True) == list(dialect.PIECES)
-    assert dialect.PIECES[-1] == 1
-    assert len(dialect.PIECES) < 10
-
-
 def test_every_table_is_strict_in_sqlite() -> None:
     statements = dialect.schema("sqlite")
     tables = [text for text in statements if text.startswith("CREATE TABLE")]
