@@ -17,7 +17,7 @@ from typing import NamedTuple
 from cairnfs.fileserver.appender import Position
 from cairnfs.fileserver.entries import ABSENT, BAD, Entry, pack_entry, unpack_entry
 from cairnfs.fileserver.table import Checkpoint, Table, Totals
-from cairnfs.fileserver.trouble import StoreError
+from cairnfs.fileserver.trouble import IndexDamaged, StoreError
 
 _WAIT_S = 60.0
 
@@ -48,7 +48,8 @@ class Index:
         self._table = table
         self._flush_entries = flush_entries
         self._release = release
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # over layers, totals and marks
+        self._moving = threading.Lock()  # over who moves entries into the table
         self._layers = _Layers({}, {})
         self._marked: set[bytes] = set()
         found = table.checkpoint()
@@ -59,16 +60,23 @@ class Index:
         self.position = Position(found.segment, found.offset)
         self.highest_record = found.highest_record
         self.totals = found.totals
+        #: Something read from the table was wrong: the next opening must build it anew.
+        self.damaged = False
         self._pool = ThreadPoolExecutor(1, "cairn-index") if background else None
         self._flushing: Future[None] | None = None
+        self._closed = False
 
     def find(self, chunk: bytes) -> Entry | None:
         """The entry of one chunk. Raises IndexDamaged."""
         # One read of the attribute: entries go from fresh to leaving to the table, never back, so
         # looking in that order misses none.
         fresh, leaving = self._layers
-        packed = fresh.get(chunk) or leaving.get(chunk) or self._table.find(chunk)
-        return None if packed is None else unpack_entry(chunk, packed)
+        try:
+            packed = fresh.get(chunk) or leaving.get(chunk) or self._table.find(chunk)
+            return None if packed is None else unpack_entry(chunk, packed)
+        except IndexDamaged:
+            self.damaged = True
+            raise
 
     def find_many(self, chunks: Sequence[bytes]) -> dict[bytes, Entry]:
         """The entries of those that have one. Raises IndexDamaged."""
@@ -81,9 +89,13 @@ class Index:
                 asked.append(chunk)
             else:
                 found[chunk] = packed
-        if asked:
-            found.update(self._table.find_many(asked))
-        return {chunk: unpack_entry(chunk, packed) for chunk, packed in found.items()}
+        try:
+            if asked:
+                found.update(self._table.find_many(asked))
+            return {chunk: unpack_entry(chunk, packed) for chunk, packed in found.items()}
+        except IndexDamaged:
+            self.damaged = True
+            raise
 
     def apply(
         self,
@@ -104,18 +116,17 @@ class Index:
             self.highest_record = max(self.highest_record, highest_record)
             self._nonce = nonce
             self._durable[position.segment] = position.offset
-        if len(self._layers.fresh) >= self._flush_entries:
-            # On failure the batch is durable all the same; `require_room` refuses when memory is used up.
-            with contextlib.suppress(StoreError):
-                self._flush_soon()
+        # If it fails the batch is durable all the same; `require_room` refuses when memory is used up.
+        self._flush_if_due()
 
     def require_room(self) -> None:
         """Return if a batch may be applied. Raises StoreFull, IndexDamaged if the table takes no more."""
         if len(self._layers.fresh) < 2 * self._flush_entries:
             return
         self._flush_soon()
-        if self._flushing is not None:
-            self._flushing.result(_WAIT_S)
+        flushing = self._flushing
+        if flushing is not None:
+            flushing.result(_WAIT_S)
             self._flush_soon()
 
     def mark_bad(self, chunk: bytes, seen: Entry) -> bool:
@@ -123,9 +134,12 @@ class Index:
         with self._lock:
             if seen.flags or self.find(chunk) != seen:
                 return False
+            if len(self._layers.fresh) >= 2 * self._flush_entries:
+                return True  # the table takes no more; who reads it next finds out again
             self._layers.fresh[chunk] = pack_entry(chunk, seen._replace(flags=BAD))
             self._marked.add(chunk)
             self.totals = self.totals.plus(bad=1)
+        self._flush_if_due()
         return True
 
     def page(self, low: bytes, high: bytes | None, limit: int) -> list[tuple[bytes, Entry]]:
@@ -162,12 +176,13 @@ class Index:
 
     def flush(self) -> None:
         """Move everything into the table now. Raises StoreFull, IndexDamaged."""
-        for _ in range(2):  # what is on its way, then what is fresh
-            if self._flushing is not None:
-                self._flushing.exception(_WAIT_S)
-                self._flushing = None
-            self._rotate()
-            self._write_leaving(even_if_empty=True)
+        with self._moving:
+            for _ in range(2):  # what is on its way, then what is fresh
+                if self._flushing is not None:
+                    self._flushing.exception(_WAIT_S)
+                    self._flushing = None
+                self._rotate()
+                self._write_leaving(even_if_empty=True)
 
     def close(self) -> None:
         """Flush as far as possible and close the table. Raises what kept it from being whole."""
@@ -179,22 +194,32 @@ class Index:
 
     def abandon(self) -> None:
         """Close the table as it is."""
+        with self._moving:
+            self._closed = True
         if self._pool is not None:
             self._pool.shutdown()
         self._table.discard()
 
+    def _flush_if_due(self) -> None:
+        if len(self._layers.fresh) >= self._flush_entries:
+            with contextlib.suppress(StoreError):
+                self._flush_soon()
+
     def _flush_soon(self) -> None:
         """Start moving entries into the table, unless that is under way. Raises what stopped it last."""
-        if self._flushing is not None:
-            if not self._flushing.done():
+        with self._moving:
+            if self._closed:  # a reader's mark came late
                 return
-            done, self._flushing = self._flushing, None
-            done.result()
-        self._rotate()
-        if self._pool is None:
-            self._write_leaving()
-        else:
-            self._flushing = self._pool.submit(self._write_leaving)
+            if self._flushing is not None:
+                if not self._flushing.done():
+                    return
+                done, self._flushing = self._flushing, None
+                done.result()
+            self._rotate()
+            if self._pool is None:
+                self._write_leaving()
+            else:
+                self._flushing = self._pool.submit(self._write_leaving)
 
     def _rotate(self) -> None:
         with self._lock:

@@ -7,17 +7,21 @@ Pure except for hashing, any thread.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from blake3 import blake3
 
-from cairnfs.fileserver.appender import Draft
+from cairnfs.fileserver.appender import BATCH_MAX_BYTES, Draft
 from cairnfs.fileserver.disk import Buffer
 from cairnfs.fileserver.entries import NOTHING, Entry
-from cairnfs.fileserver.records import CHUNK, PAYLOAD_MAX_BYTES, TOUCH
+from cairnfs.fileserver.records import CHUNK, PAYLOAD_MAX_BYTES, TOUCH, footprint
 from cairnfs.fileserver.trouble import ChunkRefused, StoreError, WrongHash
 from cairnfs.ids import CommitNumber, Hash
+
+HASH_BYTES = 32
+_BEGIN_MAX = 2**63 - 1
+_RECORDS_MAX = 16_384
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
@@ -53,6 +57,8 @@ def refusal(put: Put) -> ChunkRefused | None:
     """Why this put can never be taken; None if it can."""
     if not 0 < len(put.payload) <= PAYLOAD_MAX_BYTES:
         return ChunkRefused(put.hash, f"a chunk has 1 to {PAYLOAD_MAX_BYTES} bytes")
+    if len(put.hash) != HASH_BYTES or not 0 <= put.begin <= _BEGIN_MAX:
+        return ChunkRefused(put.hash, "no hash of 32 bytes, or no commit number")
     if put.checked or blake3(put.payload).digest() == put.hash:
         return None
     return WrongHash(put.hash)
@@ -81,3 +87,18 @@ def plan(puts: Sequence[Put], refused: Sequence[ChunkRefused | None], known: Map
         else:
             outcomes.append(Outcome.PRESENT)
     return Plan(drafts, outcomes)
+
+
+def batches(drafts: Iterable[Draft]) -> Iterator[list[Draft]]:
+    """Drafts in runs that one append may take."""
+    batch: list[Draft] = []
+    size = 0
+    for draft in drafts:
+        more = footprint(len(draft.payload))
+        if batch and (size + more > BATCH_MAX_BYTES or len(batch) == _RECORDS_MAX):
+            yield batch
+            batch, size = [], 0
+        batch.append(draft)
+        size += more
+    if batch:
+        yield batch

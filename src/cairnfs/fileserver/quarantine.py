@@ -17,8 +17,8 @@ import msgspec
 from cairnfs.fileserver.disk import Disk, DiskFile
 
 NOTES = "reasons.jsonl"
-_NOTES_MAX_BYTES = 32 * 1024 * 1024
-_NOTES_MAX = 100_000
+_NOTES_MAX_BYTES = 16 * 1024 * 1024
+_NOTES_MAX = 20_000
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -97,7 +97,7 @@ class Recovery:
         if not path.exists():
             raise IndexDamaged("there is none")
         if (self._directory / DISTRUSTED).exists():
-            raise IndexDamaged("a scan found it damaged")
+            raise IndexDamaged("it was found damaged")
         trusted = self._was_closed_cleanly(path)
         table = Table(path)
         try:

@@ -26,7 +26,7 @@ from cairnfs.fileserver.disk import Disk, DiskFile, RealDisk
 from cairnfs.fileserver.entries import ABSENT, BAD, Entry
 from cairnfs.fileserver.identity import Identity, Openings
 from cairnfs.fileserver.index import Index
-from cairnfs.fileserver.puts import Outcome, Put, plan, refusal
+from cairnfs.fileserver.puts import Outcome, Put, batches, plan, refusal
 from cairnfs.fileserver.quarantine import Quarantine
 from cairnfs.fileserver.records import ALIGN, CHUNK
 from cairnfs.fileserver.recovery import Recovery, distrust, note_clean
@@ -177,7 +177,7 @@ class Store:
         """Store a batch with one append and one fsync; for each put its outcome, or why it is refused.
 
         A refusal (ChunkRefused) concerns its put alone. Raises StoreFull, WriteFailed, IndexDamaged,
-        StoreClosed: then nothing of the batch may be acknowledged. A batch holds at most 32 MiB.
+        StoreClosed: then nothing of these may be acknowledged. What is too much for one append takes several.
         """
         refused = [refusal(put) for put in puts]
         with self._writing:
@@ -185,28 +185,30 @@ class Store:
             known = self._index.find_many(list({put.hash for put in puts}))
             planned = plan(puts, refused, known)
             if planned.drafts:
-                self._write(planned.drafts, known)
+                self._write(planned.drafts.values(), known)
         return planned.outcomes
 
-    def _write(self, drafts: dict[Hash, Draft], known: dict[bytes, Entry]) -> None:
-        self._index.require_room()
-        placed = self._appender.append(list(drafts.values()))
-        changes: dict[bytes, Entry] = {}
-        for (kind, chunk, begin, payload), place in zip(drafts.values(), placed, strict=True):
-            if kind == CHUNK:
-                block = place.offset // ALIGN
-                changes[chunk] = Entry(place.segment, block, len(payload), 0, place.number, begin)
-                self._appended += 1
-            else:
-                changes[chunk] = known[chunk]._replace(begin=begin)
-                self._touched += 1
-        self._index.apply(
-            changes,
-            known,
-            self._appender.position,
-            nonce=self._appender.nonce,
-            highest_record=placed[-1].number,
-        )
+    def _write(self, drafts: Iterable[Draft], known: dict[bytes, Entry]) -> None:
+        for batch in batches(drafts):
+            self._index.require_room()
+            placed = self._appender.append(batch)
+            changes: dict[bytes, Entry] = {}
+            for (kind, chunk, begin, payload), place in zip(batch, placed, strict=True):
+                if kind == CHUNK:
+                    block = place.offset // ALIGN
+                    changes[chunk] = Entry(place.segment, block, len(payload), 0, place.number, begin)
+                    self._appended += 1
+                else:
+                    changes[chunk] = known[chunk]._replace(begin=begin)
+                    self._touched += 1
+            appender = self._appender
+            self._index.apply(
+                changes,
+                known,
+                appender.position,
+                nonce=appender.nonce,
+                highest_record=placed[-1].number,
+            )
 
     def get(self, chunk: Hash, *, verify: bool = True) -> bytes:
         """A chunk's bytes. `verify` False leaves the BLAKE3 to the receiver (the header is still checked).
@@ -330,6 +332,8 @@ class Store:
             self._closed = True
         try:
             self._index.close()
+            if self._index.damaged:
+                distrust(self.directory / "index")
             note_clean(self.directory / "index")
         except (StoreError, OSError) as error:
             log.warning("closed with an old index", error=str(error))

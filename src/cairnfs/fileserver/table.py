@@ -26,7 +26,7 @@ from cairnfs.fileserver.trouble import IndexDamaged, StoreClosed, StoreFull
 TABLE_FORMAT = 1
 _HASH_BYTES = 32
 _ROW_BYTES = _HASH_BYTES + ENTRY_BYTES
-#: Rows in one SQLite transaction: bounds the write-ahead log.
+#: Rows in one SQLite transaction; each may write a page of its own to the write-ahead log.
 _ROWS_PER_WRITE = 4096
 _ROWS_WHEN_TIGHT = 512
 _KEYS_PER_READ = 512
@@ -162,8 +162,7 @@ class Table:
                 part = hashes[start : start + step]
                 blob = b"".join([chunk + rows[chunk] for chunk in part])
                 self._writer.execute(_WRITE, (blob, len(part)))
-                if step == _ROWS_WHEN_TIGHT:
-                    self._settle("PASSIVE")
+                self._settle("PASSIVE")  # each time, which bounds the log
             value = msgspec.msgpack.encode(checkpoint)
             self._writer.execute("INSERT OR REPLACE INTO state VALUES (1, ?)", (value,))
             self._settle("PASSIVE")

@@ -66,10 +66,10 @@ def judge(store: Store, acknowledged: dict[int, int]) -> None:
 
 @pytest.mark.parametrize("power", [False, True], ids=["kill", "power"])
 @pytest.mark.parametrize("lose_index", [False, True], ids=["index-kept", "index-lost"])
-def test_death_between_any_two_operations(tmp_path: Path, power: bool, lose_index: bool) -> None:
+def test_death_between_any_two_operations(quick_path: Path, power: bool, lose_index: bool) -> None:
     deaths = 0
     while True:
-        shelf = Shelf(tmp_path / f"{deaths}", disk=FlakyDisk(seed=deaths))
+        shelf = Shelf(quick_path / f"{deaths}", disk=FlakyDisk(seed=deaths))
         shelf.disk.die_in(deaths)
         acknowledged: dict[int, int] = {}
         try:
@@ -231,8 +231,8 @@ def test_a_directory_that_cannot_be_synced_fails_the_batch(shelf: Shelf) -> None
     assert shelf.disk.happened == ["sync_directory EIO"]
 
 
-def test_a_torn_end_is_cut_at_every_byte_and_nothing_else(tmp_path: Path) -> None:
-    whole = Shelf(tmp_path / "whole")
+def test_a_torn_end_is_cut_at_every_byte_and_nothing_else(quick_path: Path) -> None:
+    whole = Shelf(quick_path / "whole")
     store = whole.open()
     stored(store, datum(1, 50), begin=3)
     stored(store, datum(2, 80), begin=4)
@@ -241,7 +241,7 @@ def test_a_torn_end_is_cut_at_every_byte_and_nothing_else(tmp_path: Path) -> Non
     second = SEGMENT_BYTES + footprint(50)
     assert len(data) == second + footprint(80)
     for length in range(len(data) + 1):
-        shelf = Shelf(tmp_path / str(length))
+        shelf = Shelf(quick_path / str(length))
         shelf.open()
         shelf.die()
         (shelf.path / "segments" / "00000001.seg").write_bytes(data[:length])

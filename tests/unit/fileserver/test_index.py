@@ -41,8 +41,8 @@ def apply(index: Index, changes: dict[bytes, Entry], before: dict[bytes, Entry] 
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[Index]:
-    index = opened(tmp_path)
+def index(quick_path: Path) -> Iterator[Index]:
+    index = opened(quick_path)
     yield index
     index.abandon()
 
@@ -127,11 +127,11 @@ def test_a_mark_set_while_a_batch_is_on_its_way_is_kept_unless_the_batch_rewrote
     assert index.totals.bad == (0 if rewritten else 1)
 
 
-def test_the_checkpoint_is_never_ahead_of_what_is_in_the_table(tmp_path: Path) -> None:
-    index = opened(tmp_path, flush_entries=5)
+def test_the_checkpoint_is_never_ahead_of_what_is_in_the_table(quick_path: Path) -> None:
+    index = opened(quick_path, flush_entries=5)
     for number in range(23):
         apply(index, {name(number): entry(number)})
-        table = Table(tmp_path / "i.sqlite")
+        table = Table(quick_path / "i.sqlite")
         there = table.checkpoint()
         assert (there.totals.chunks, there.highest_record) == (
             there.offset // 64,
@@ -140,14 +140,14 @@ def test_the_checkpoint_is_never_ahead_of_what_is_in_the_table(tmp_path: Path) -
         assert len(table.find_many([name(n) for n in range(there.offset // 64)])) == there.offset // 64
         table.discard()
     index.close()
-    again = opened(tmp_path)
+    again = opened(quick_path)
     assert again.position == Position(1, 23 * 64)
     assert again.totals == Totals(23, 23, 0, 2300)
     again.abandon()
 
 
-def test_readers_never_miss_what_moves_into_the_table(tmp_path: Path) -> None:
-    index = opened(tmp_path, flush_entries=40, background=True)
+def test_readers_never_miss_what_moves_into_the_table(quick_path: Path) -> None:
+    index = opened(quick_path, flush_entries=40, background=True)
     applied = 0
     stop = threading.Event()
 
@@ -191,8 +191,8 @@ def test_what_cannot_be_written_stays_in_memory_up_to_a_bound(
     assert len(index.find_many([name(number) for number in range(24)])) == 24
 
 
-def test_a_full_disk_gives_the_reserve_once_and_then_fits(tmp_path: Path) -> None:
-    table = Table(tmp_path / "i.sqlite")
+def test_a_full_disk_gives_the_reserve_once_and_then_fits(quick_path: Path) -> None:
+    table = Table(quick_path / "i.sqlite")
     rows = {bytes(name(number)): pack_entry(name(number), entry(number)) for number in range(3000)}
     writer = table._writer
     pages = writer.execute("PRAGMA page_count").fetchone()[0]
@@ -213,17 +213,17 @@ def test_a_full_disk_gives_the_reserve_once_and_then_fits(tmp_path: Path) -> Non
     table.close()
 
 
-def test_damage_to_rows_is_told(tmp_path: Path) -> None:
-    table = Table(tmp_path / "i.sqlite")
+def test_damage_to_rows_is_told(quick_path: Path) -> None:
+    table = Table(quick_path / "i.sqlite")
     rows = {bytes(name(number)): pack_entry(name(number), entry(number)) for number in range(50)}
     table.write(rows, Checkpoint(totals=Totals(rows=50)))
     assert table.damaged_rows() == ""
     table.close()
-    connection = sqlite3.connect(tmp_path / "i.sqlite")
+    connection = sqlite3.connect(quick_path / "i.sqlite")
     connection.execute("UPDATE chunk SET entry = zeroblob(36) WHERE hash = ?", (name(3),))
     connection.commit()
     connection.close()
-    table = Table(tmp_path / "i.sqlite")
+    table = Table(quick_path / "i.sqlite")
     assert "1 of 50 rows" in table.damaged_rows()
     table.close()
     with pytest.raises(StoreClosed):

@@ -11,7 +11,7 @@ import pytest
 from cairnfs.fileserver.puts import Outcome
 from cairnfs.fileserver.recovery import CLEAN, FILE
 from cairnfs.fileserver.store import Store
-from cairnfs.fileserver.trouble import ChunkMissing, CorruptChunk
+from cairnfs.fileserver.trouble import ChunkMissing, CorruptChunk, IndexDamaged
 from cairnfs.ids import Hash
 from tests.unit.fileserver.shelves import Shelf, begins, datum, flip, hash_of, put, stored
 
@@ -67,8 +67,8 @@ def test_an_old_index_is_brought_up_to_date(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize("end", ["close", "kill"])
-def test_a_byte_flipped_anywhere_in_the_index_changes_nothing(tmp_path: Path, end: str, seed: int) -> None:
-    shelf = Shelf(tmp_path / "fileserver")
+def test_a_byte_flipped_anywhere_in_the_index_changes_nothing(quick_path: Path, end: str, seed: int) -> None:
+    shelf = Shelf(quick_path / "fileserver")
     before = fill(shelf)
     assert shelf.store is not None
     if end == "kill":
@@ -116,8 +116,8 @@ def test_a_row_that_vanished_is_missed(shelf: Shelf) -> None:
     assert begins(store) == before
 
 
-def test_the_index_of_another_fileserver_is_not_believed(tmp_path: Path) -> None:
-    one, other = Shelf(tmp_path / "one"), Shelf(tmp_path / "other")
+def test_the_index_of_another_fileserver_is_not_believed(quick_path: Path) -> None:
+    one, other = Shelf(quick_path / "one"), Shelf(quick_path / "other")
     fill(one)
     one.close()
     store = other.open()
@@ -235,3 +235,29 @@ def test_a_failed_rebuild_leaves_a_directory_that_opens(shelf: Shelf) -> None:
     shelf.store = None
     store = shelf.open()
     assert begins(store) == before
+
+
+def test_an_index_that_was_found_wrong_in_use_is_rebuilt_at_the_next_opening(shelf: Shelf) -> None:
+    before = fill(shelf)
+    assert shelf.store is not None
+    shelf.store.flush()
+    chunk = hash_of(datum(3, 900))
+    shelf.store._index._table._writer.execute(
+        "UPDATE chunk SET entry = zeroblob(36) WHERE hash = ?", (chunk,)
+    )
+    with pytest.raises(IndexDamaged):
+        shelf.store.get(chunk)
+    with pytest.raises(IndexDamaged):
+        shelf.store.put_many([put(datum(3, 900))])
+    readable_but(shelf.store, 3)
+    shelf.close()
+    store = shelf.open()
+    assert store.stats().index_rebuilt == "it was found damaged"
+    assert begins(store) == before
+    readable(store)
+
+
+def readable_but(store: Store, hidden: int) -> None:
+    for number in NUMBERS:
+        if number != hidden:
+            assert store.get(hash_of(datum(number, 900))) == datum(number, 900)

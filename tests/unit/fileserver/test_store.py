@@ -75,6 +75,25 @@ def test_a_chunk_of_an_impossible_length_is_refused(shelf: Shelf, data: bytes) -
     assert isinstance(outcome, ChunkRefused)
 
 
+def test_what_is_no_hash_or_no_commit_number_is_refused(shelf: Shelf) -> None:
+    bad = [Put(Hash(b"short"), b"x", CommitNumber(1), checked=True)]
+    bad += [Put(hash_of(b"x"), b"x", CommitNumber(begin)) for begin in (-1, 2**63, 2**64)]
+    assert all(isinstance(outcome, ChunkRefused) for outcome in shelf.open().put_many(bad))
+
+
+def test_what_is_too_much_for_one_append_takes_several(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cairnfs.fileserver.puts._RECORDS_MAX", 7)
+    monkeypatch.setattr("cairnfs.fileserver.puts.BATCH_MAX_BYTES", 2000)
+    store = shelf.open()
+    stored(store, b"before")
+    before = shelf.disk.operations
+    everything = [datum(number, 10) for number in range(20)] + [datum(number, 900) for number in range(4)]
+    stored(store, *everything)
+    assert all(store.get(hash_of(data)) == data for data in everything)
+    # 7 + 7 + 6 small ones with one large, then one and two large ones; one segment is begun in between.
+    assert shelf.disk.operations - before == 2 * 5 + 2
+
+
 def test_a_put_again_writes_a_touch_only_if_the_begin_number_grew(shelf: Shelf) -> None:
     store = shelf.open()
     chunk = hash_of(b"again and again")

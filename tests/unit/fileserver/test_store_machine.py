@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -247,10 +247,8 @@ def acknowledges_a_failed_write(patch: pytest.MonkeyPatch) -> Iterator[None]:
 def forgets_to_write_touches(patch: pytest.MonkeyPatch) -> Iterator[None]:
     write = Store._write
 
-    def lazy(self: Store, drafts: dict[Hash, Draft], known: object) -> None:
-        kept = {chunk: draft for chunk, draft in drafts.items() if draft.kind == CHUNK}
-        if kept:
-            write(self, kept, known)  # type: ignore[arg-type]
+    def lazy(self: Store, drafts: Iterable[Draft], known: object) -> None:
+        write(self, [draft for draft in drafts if draft.kind == CHUNK], known)  # type: ignore[arg-type]
 
     patch.setattr(Store, "_write", lazy)
     yield
