@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import cairnfs
+from cairnfs.client.sync import Client
 from cairnfs.errors import NotFound
 from tests.faults import acknowledged
 from tests.faults.acknowledged import ABSENT, Event, File
@@ -69,6 +70,17 @@ def busy(person: Person, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def client_of(person: Person) -> Iterator[Client]:
+    """A client in this process with the login of a person."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(person.home))
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "CAIRN_URL", "CAIRN_TOKEN"):
+            patch.delenv(name, raising=False)
+        with cairnfs.connect() as client:
+            yield client
 
 
 def address(person: Person, process: str) -> tuple[str, int]:
@@ -146,24 +158,19 @@ def test_nothing_acknowledged_is_lost_when_processes_are_killed(
 def judge(person: Person, books: list[Path]) -> None:
     """Everything acknowledged reads back; every group becomes clean; every byte of every copy is right."""
 
-    def read(path: str) -> bytes | None:
-        try:
-            return client.read_file(path)
-        except NotFound:
-            return None
+    person.does("status", "--wait", "ready")
+    with client_of(person) as client:
 
-    url = json.loads(person.does("status", "--wait", "ready", "--json").out)["url"]
-    token = Path(person.home, ".config", "cairn")
-    assert token.exists()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HOME", str(person.home))
-        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-            patch.delenv(name, raising=False)
-        with cairnfs.connect(url=url) as client:
-            for book in books:
-                known = acknowledged.files(acknowledged.events(book))
-                assert any(file.acknowledged != ABSENT for file in known.values())
-                assert faults(known, read) == []
+        def read(path: str) -> bytes | None:
+            try:
+                return client.read_file(path)
+            except NotFound:
+                return None
+
+        for book in books:
+            known = acknowledged.files(acknowledged.events(book))
+            assert any(file.acknowledged != ABSENT for file in known.values())
+            assert faults(known, read) == []
     until("all groups to be clean", lambda: person.does("status", "--json").document["groups_dirty"] == 0)
     assert person.does("verify", "--deep").text.startswith("verify: ok, ")
 

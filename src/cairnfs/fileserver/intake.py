@@ -36,7 +36,7 @@ R = TypeVar("R")
 #: Bytes of puts under way. A put of unknown length counts as the largest; more puts wait.
 HELD_MAX_BYTES = 96 * 1024 * 1024
 WAITING_MAX = 1024
-#: A store that was full takes part again when so much, or a tenth of a smaller disk, is free.
+#: A store that was full takes part again when so much, or a tenth of a smaller disk, became free since.
 ROOM_AGAIN_BYTES = 256 * 1024 * 1024
 
 
@@ -48,6 +48,7 @@ class Intake:
         self._attached: tuple[Store, Writer] | None = None
         self._readers = readers
         self._full = False
+        self._least_free = 0
         self._held = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -66,9 +67,13 @@ class Intake:
         return self._attached
 
     def full(self, free_bytes: int, total_bytes: int) -> bool:
-        """Whether the store takes no new chunks: since it refused one, until there is room again."""
-        if self._full and free_bytes >= min(ROOM_AGAIN_BYTES, total_bytes // 10):
-            self._full = False
+        """Whether the store takes no new chunks: since it refused one, until room was made."""
+        if self._full:
+            self._least_free = min(self._least_free, free_bytes)
+            room = min(ROOM_AGAIN_BYTES, total_bytes // 10)
+            self._full = free_bytes < self._least_free + room
+        if not self._full:
+            self._least_free = free_bytes
         return self._full
 
     @asynccontextmanager

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from typing import cast
 
 import pytest
 
-from cairnfs.errors import Busy, TooLarge
+from cairnfs.errors import Busy, NoSpace, TooLarge
 from cairnfs.fileserver import intake as module
 from cairnfs.fileserver.intake import HELD_MAX_BYTES, Intake
+from cairnfs.fileserver.store import Store
+from cairnfs.fileserver.trouble import StoreFull
+from cairnfs.fileserver.writer import Writer
+from cairnfs.ids import Hash
 from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
 
@@ -92,3 +97,23 @@ async def test_a_put_that_could_never_fit_is_refused(intake: Intake) -> None:
     with pytest.raises(TooLarge):
         async with intake.room({"content-length": str(PUT_BODY_MAX_BYTES + 1)}):
             pass
+
+
+class FullStore:
+    """A store whose disk is full."""
+
+    def submit(self, puts: object) -> Future[object]:
+        done: Future[object] = Future()
+        done.set_exception(StoreFull("planned"))
+        return done
+
+
+async def test_a_full_store_stays_full_until_room_was_made(intake: Intake) -> None:
+    mib = 1024 * 1024
+    intake.attach(cast(Store, None), cast(Writer, FullStore()))
+    assert not intake.full(3 * mib, 24 * mib)
+    with pytest.raises(NoSpace):
+        await intake.store([(Hash(bytes(32)), b"data")], 0)
+    # A tenth of this disk is free and was free when it refused: that is not room.
+    for free_mib, full in ((3, True), (2, True), (4, True), (5, False), (5, False)):
+        assert intake.full(free_mib * mib, 24 * mib) == full
