@@ -210,7 +210,8 @@ start = time.perf_counter()
 store = Store.open(Path(sys.argv[1]))
 took = time.perf_counter() - start
 cpu = time.process_time()
-print(f"{took:.2f} s ({cpu:.2f} s cpu with the interpreter's start), {store.stats().replayed:,} records replayed, {pss_mb():.0f} MB PSS", flush=True)
+print(f"{took:.2f} s ({cpu:.2f} s cpu with the interpreter's start)", end=", ")
+print(f"{store.stats().replayed:,} records replayed, {pss_mb():.0f} MB PSS", flush=True)
 if sys.argv[2] == "after a clean close":
     for _ in range(100):
         store.put_many(puts(256, 512))
@@ -235,11 +236,8 @@ def indexes(path: Path, chunks: int) -> None:
         for journal in ("WAL", "OFF"):
             file = path / f"index-{journal}-{flush}"
             table = Table(file, building=journal == "OFF")
-            timed(
-                f"SQLite, journal {journal}, {flush} a time",
-                chunks,
-                lambda t=table, f=flush: grow(t, chunks, f),
-            )
+            label = f"SQLite, journal {journal}, {flush} a time"
+            timed(label, chunks, functools.partial(grow, table, chunks, flush))
             table.close()
             print(f"  file: {file.stat().st_size / 1e6:.0f} MB")
             file.unlink()
