@@ -103,6 +103,7 @@ def choose(wish: Wish) -> ClusterFile:
     count = DEFAULT_FILESERVERS if wish.fileservers is None else wish.fileservers
     replicas = min(DEFAULT_REPLICAS, count) if wish.replicas is None else wish.replicas
     _check_numbers(count, replicas)
+    _check_host(host, insecure=wish.insecure)
     port = DEFAULT_PORT if wish.port is None else wish.port
     if port == 0:
         port = ports.any_free(host)
@@ -136,6 +137,7 @@ def revise(cluster: ClusterFile, wish: Wish) -> ClusterFile:
         insecure=wish.insecure or cluster.insecure,
         control=Member(CONTROL, wish.port or cluster.control.port),
     )
+    _check_host(revised.host, insecure=revised.insecure)
     if wish.fileservers is not None and wish.fileservers > count:
         _check_numbers(wish.fileservers, cluster.replicas)
         revised = _with_fileservers(revised, wish.fileservers)
@@ -162,6 +164,26 @@ def _with_fileservers(cluster: ClusterFile, count: int) -> ClusterFile:
         if ports.is_free(cluster.host, port):
             members.append(Member(fileserver(len(members) + 1), port))
     return msgspec.structs.replace(cluster, fileservers=members)
+
+
+def _check_host(host: str, *, insecure: bool) -> None:
+    """Where to listen is also what the others are told, so it has to be one address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        loopback, everywhere = host == "localhost", False
+    else:
+        loopback, everywhere = address.is_loopback, address.is_unspecified
+    if everywhere:
+        raise BadRequest(
+            f"--host {host} is no address that others can be told",
+            hint="give the one they reach this machine by",
+        )
+    if not loopback and not insecure:
+        raise BadRequest(
+            f"without TLS, anyone on the way to {host} could read tokens and files",
+            hint="in a network you trust, give --insecure",
+        )
 
 
 def _check_numbers(fileservers: int, replicas: int) -> None:

@@ -19,6 +19,7 @@ from cairnfs.errors import Conflict
 _LISTEN = "0A"
 _PROC = Path("/proc")
 _COMMAND_CHARS = 72
+_ANSWER_S = 2.0
 
 
 def is_free(host: str, port: int) -> bool:
@@ -42,6 +43,15 @@ def is_free(host: str, port: int) -> bool:
                 raise Conflict(f"{host} is not an address of this machine", hint="see: ip address") from error
             return False
     return True
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=_ANSWER_S):
+            return True
+    except OSError:
+        return False
 
 
 def any_free(host: str) -> int:

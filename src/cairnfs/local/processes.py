@@ -74,7 +74,10 @@ class Process:
         self._ready = ready
 
     def wait_until_ready(self, within_s: float = START_WITHIN_S) -> None:
-        """Wait until what `start` started serves. Raises Unavailable if it ended or takes too long."""
+        """Wait until what `start` started serves. Raises Unavailable if it ended or takes too long.
+
+        Nothing is waited for where somebody else started it: nobody but its starter is told.
+        """
         if self._ready is None or self._child is None:
             return
         readable, _, _ = select.select([self._ready], [], [], within_s)
@@ -106,11 +109,12 @@ class Process:
         return self.child_pid if self._child and self.died() is None else None
 
     def require_alive(self) -> None:
-        """Raises Unavailable with the log's last word if the process that `start` started has ended."""
+        """Raises Unavailable with the log's last word if the process has ended, whoever started it."""
         status = self.died()
-        if status is not None:
+        if status is not None or (self._child is None and self.pid() is None):
+            how = "has ended" if status is None else ending(status)
             raise Unavailable(
-                f"{self.name} {ending(status)}: {self._last_word()}", hint=f"its log knows more: {self._log}"
+                f"{self.name} {how}: {self._last_word()}", hint=f"its log knows more: {self._log}"
             )
 
     def ask_to_stop(self) -> int | None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cairnfs.errors import Conflict, Exists, Unauthenticated, Unavailable, VersionChanged
-from cairnfs.local import administrator, cluster_file, greeting, members
+from cairnfs.local import administrator, cluster_file, greeting, members, ports
 from cairnfs.local.cluster_file import ClusterFile, Wish
 from cairnfs.local.enrolment import administrators_client, enrol
 from cairnfs.local.paths import CONTROL, ClusterPlaces
@@ -81,13 +82,14 @@ def _make_ready(
     """See everything that was started serve, join and hold what a new cluster holds."""
     control, *fileservers = processes
     control.wait_until_ready()
+    _wait_until(lambda: ports.answers(settled.host, settled.control.port), control, "does not answer")
     user = enrol(places, settled, tell)
     with administrators_client(places, settled.url) or nullcontext() as client:
         for process in fileservers:
             if not places.joined(process.name):
                 # One after the other, so that the cluster numbers them as they are named here.
                 _give_join_token(places, process, client)
-                process.wait_until_ready()
+                _wait_until(partial(places.joined, process.name), process, "does not join")
         for process in fileservers:
             process.wait_until_ready()
         if client is not None:
@@ -117,6 +119,17 @@ def _settle(places: ClusterPlaces, wish: Wish) -> ClusterFile:
     if settled != found:
         cluster_file.save(places.cluster_file, settled)
     return settled
+
+
+def _wait_until(condition: Callable[[], bool], process: Process, otherwise: str) -> None:
+    """Wait for something that the process is to do, also where an earlier `up` started it."""
+
+    def done() -> bool:
+        process.require_alive()
+        return condition()
+
+    if not until(done, READY_WITHIN_S):
+        raise Unavailable(f"{process.name} {otherwise}", hint=f"see: cairn logs {process.name}")
 
 
 def _give_join_token(places: ClusterPlaces, process: Process, client: Client | None) -> None:

@@ -107,6 +107,23 @@ def test_numbers_without_sense_are_refused(wish: Wish) -> None:
         cluster_file.choose(wish)
 
 
+@pytest.mark.parametrize(
+    ("wish", "hint"),
+    [
+        (Wish(port=0, host="192.0.2.7"), "--insecure"),
+        (Wish(port=0, host="files.example"), "--insecure"),
+        (Wish(port=0, host="0.0.0.0", insecure=True), "the one they reach"),
+        (Wish(port=0, host="::", insecure=True), "the one they reach"),
+    ],
+)
+def test_an_address_beyond_this_machine_is_a_decision(wish: Wish, hint: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        cluster_file.choose(wish)
+    assert hint in caught.value.hint
+    with pytest.raises(BadRequest):
+        cluster_file.revise(some_cluster(), wish)
+
+
 def test_nothing_asked_changes_nothing() -> None:
     assert cluster_file.revise(some_cluster(), Wish()) == some_cluster()
     assert cluster_file.revise(some_cluster(), Wish(replicas=2, fileservers=2)) == some_cluster()
@@ -133,6 +150,12 @@ def test_the_port_can_move() -> None:
     revised = cluster_file.revise(some_cluster(), Wish(port=7000))
     assert revised.url == "http://127.0.0.1:7000"
     assert revised.fileservers == some_cluster().fileservers
+
+
+def test_the_address_can_move() -> None:
+    revised = cluster_file.revise(some_cluster(), Wish(host="192.0.2.7", insecure=True))
+    assert revised.url == "http://192.0.2.7:7070"
+    assert revised.insecure
 
 
 def test_an_address_of_the_sixth_version_stands_in_brackets() -> None:

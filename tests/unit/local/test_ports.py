@@ -42,6 +42,13 @@ def test_a_port_is_free_again_when_the_listener_is_gone(listener: socket.socket)
     assert ports.is_free(HERE, port)
 
 
+def test_a_listener_answers(listener: socket.socket) -> None:
+    port = port_of(listener)
+    assert ports.answers(HERE, port)
+    listener.close()
+    assert not ports.answers(HERE, port)
+
+
 def test_a_port_from_the_system_is_free() -> None:
     assert ports.is_free(HERE, ports.any_free(HERE))
 

@@ -18,7 +18,8 @@ def test_a_process_that_was_never_started_does_not_run(tmp_path: Path) -> None:
     process = Process(ClusterPlaces(tmp_path), "control")
     assert process.pid() is None
     assert process.died() is None
-    process.require_alive()
+    with pytest.raises(Unavailable, match="control has ended"):
+        process.require_alive()
     assert not process.wait_until_gone(process.ask_to_stop())
 
 
