@@ -12,6 +12,7 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import BinaryIO, Protocol, TypeGuard
 
+from cairnfs.client.workers import in_thread
 from cairnfs.core.chunking import SINGLE_MAX_BYTES, Splitter, split
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.errors import BadRequest
@@ -40,14 +41,17 @@ async def chunks_of(content: Content) -> AsyncIterator[Hashed]:
         return
     splitter = Splitter()
     async for piece in pieces_of(content):
-        for chunk in await asyncio.to_thread(_feed, splitter, piece):
+        for chunk in await in_thread(_feed, splitter, piece):
             yield chunk
-    for chunk in await asyncio.to_thread(_finish, splitter):
+    for chunk in await in_thread(_finish, splitter):
         yield chunk
 
 
 async def pieces_of(content: Content) -> AsyncIterator[bytes]:
-    """The bytes in pieces of about 1 MiB, so that the work on each is worth a thread's while."""
+    """The bytes in pieces of about 1 MiB, so that the work on each is worth a thread's while.
+
+    A caller's file may keep its reader waiting for ever (a pipe), so it is read on the loop's threads.
+    """
     if isinstance(content, (bytes, bytearray, memoryview)):
         yield bytes(content)
     elif _reads(content):
@@ -144,7 +148,7 @@ async def _cut_next(views: Iterator[memoryview], size: int) -> list[Hashed]:
         view = next(views, None)
         return [] if view is None else [hashed(view)]
 
-    return cut() if size <= SINGLE_MAX_BYTES // 4 else await asyncio.to_thread(cut)
+    return cut() if size <= SINGLE_MAX_BYTES // 4 else await in_thread(cut)
 
 
 def _feed(splitter: Splitter, piece: bytes) -> list[Hashed]:

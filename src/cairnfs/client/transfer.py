@@ -33,7 +33,7 @@ from cairnfs.wire.chunks import (
 )
 
 #: Chunk bytes that a client holds at once, on their way in either direction.
-IN_FLIGHT_BYTES = 24 * 1024 * 1024
+IN_FLIGHT_BYTES = 16 * 1024 * 1024
 BATCH_BYTES = 8 * 1024 * 1024
 BATCH_CHUNKS = 256
 

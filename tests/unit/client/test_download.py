@@ -9,6 +9,7 @@ import pytest
 
 from cairnfs.client import courier
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.transfer import IN_FLIGHT_BYTES
 from cairnfs.clock import SystemClock
 from cairnfs.core.placement import group_of
 from cairnfs.errors import BeforeHorizon, ChunkCollected, ChunkLost, ChunkNotYet
@@ -142,6 +143,6 @@ async def test_a_slow_consumer_holds_a_window_and_no_more(
     stream = files.read_stream("/long")
     await anext(stream)
     await SystemClock().sleep(0.2)  # nothing is to happen, so there is nothing to wait for
-    assert files.connection.downloads.received_bytes <= 24 * MIB
+    assert files.connection.downloads.received_bytes <= IN_FLIGHT_BYTES
     await stream.aclose()
-    assert files.connection.budget._free == 24 * MIB
+    assert files.connection.budget._free == IN_FLIGHT_BYTES

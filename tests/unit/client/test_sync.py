@@ -18,6 +18,7 @@ from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.portal import portal
 from cairnfs.client.results import Progress
 from cairnfs.client.sync import Client
+from cairnfs.client.transfer import IN_FLIGHT_BYTES
 from cairnfs.errors import BadRequest, CairnError, IsADirectory, NotFound
 from tests.unit.client.fake_cluster import FakeCluster
 
@@ -201,7 +202,7 @@ def test_an_interrupted_call_ends_its_work(scene: Scene, client: Client) -> None
     finally:
         signal.signal(signal.SIGALRM, before)
     budget = client.inside()[1].connection.budget
-    assert budget._free == 24 * MIB
+    assert budget._free == IN_FLIGHT_BYTES
 
 
 def in_child(work: Any) -> int:
