@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from cairnfs.errors import BY_CODE
@@ -36,13 +37,16 @@ def error_table() -> str:
     return "\n".join(rows)
 
 
+def _between(table: str, found: re.Match[str]) -> str:
+    return f"{found[1]}{table}\n{found[2]}"
+
+
 def written(text: str) -> str:
     """The document with its tables as the code has them now."""
     for name, table in (("endpoints", endpoint_table()), ("errors", error_table())):
-        pattern = rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)"
-        text, found = re.subn(
-            pattern, lambda m, table=table: m[1] + table + "\n" + m[2], text, flags=re.DOTALL
-        )
+        place = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        # Not a replacement text: a table's backslashes stand for themselves.
+        text, found = place.subn(partial(_between, table), text)
         if found != 1:
             raise ValueError(f"docs/PROTOCOL.md has {found} places for the table of {name}")
     return text
