@@ -6,6 +6,7 @@ anything runs (`processes.py`). Written whole and atomically; whoever changes it
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def _check_host(host: str, *, insecure: bool) -> None:
     if everywhere:
         raise BadRequest(
             f"--host {host} is no address that others can be told",
-            hint="give the one they reach this machine by",
+            hint="give the one they use",
         )
     if not loopback and not insecure:
         raise BadRequest(

@@ -112,8 +112,8 @@ def test_numbers_without_sense_are_refused(wish: Wish) -> None:
     [
         (Wish(port=0, host="192.0.2.7"), "--insecure"),
         (Wish(port=0, host="files.example"), "--insecure"),
-        (Wish(port=0, host="0.0.0.0", insecure=True), "the one they reach"),
-        (Wish(port=0, host="::", insecure=True), "the one they reach"),
+        (Wish(port=0, host="0.0.0.0", insecure=True), "the one they use"),
+        (Wish(port=0, host="::", insecure=True), "the one they use"),
     ],
 )
 def test_an_address_beyond_this_machine_is_a_decision(wish: Wish, hint: str) -> None:
