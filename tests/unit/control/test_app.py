@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from cairnfs.clock import SystemClock
 from cairnfs.control.app import build, has_admin
 from cairnfs.errors import BY_CODE
+from cairnfs.metadata.databases.seam import Database
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.transport import Request
 from cairnfs.testing.clock import ManualClock
@@ -34,6 +36,20 @@ WRONG_BODIES = (
     b'{"join_token": "", "address": "ftp://h", "boot": "x"}',
     b'{"address": "http://h:99999", "boot": "00000000"}',
     b'{"address": "http://[::1", "boot": "00000000"}', b'{"address": "http://h:1", "boot": "\\u0000\\u0000"}',
+    b'{"first": 0, "last": 0, "deep": 7}', b'{"path": "/", "cursor": "\\u0000"}',
+    b'{"path": "/", "at": "\\u0000"}',
+    *(
+        b'{"request_id": "%032x", %s}' % (number, rest)
+        for number, rest in enumerate((
+            b'"operations": [{"op": "mkdir", "path": "/x\\u0000"}]',
+            b'"operations": [{"op": "mkdir", "path": "/x"}], "session": "\\u0000"',
+            b'"operations": [{"op": "remove", "path": "/", "expected": "\\u0000"}]',
+            b'"operations": [{"op": "write", "path": "/x", "chunks": [], "size": 9}]',
+            b'"operations": [{"op": "write", "path": "/x", "chunks": [["AA==", 1]], "size": 1}]',
+            b'"operations": [{"op": "mkdir", "path": "/x", "mode": 99999}]',
+            b'"operations": [{"op": "rename", "path": "/", "target": "/x"}]',
+        ))
+    ),
 )  # fmt: skip
 
 
@@ -86,18 +102,20 @@ async def test_whoever_may_not_is_told_so_before_anything_else(cluster: Plane) -
                 assert (status, answer["code"]) == (403, "forbidden"), (endpoint.name, role)
 
 
-async def test_wrong_input_is_answered_by_a_stable_code_everywhere(cluster: Plane) -> None:
-    tokens = await roles(cluster)
-    for endpoint in CONTROL:
-        token = tokens.get(endpoint.access, tokens["admin"])
-        for body in WRONG_BODIES if endpoint.method == "POST" else (b"",):
-            for parameter in ("1", "x", "0" * 32, "9" * 60) if "{" in endpoint.path else ("",):
-                status, answer = await raw(cluster, endpoint, body, token, parameter)
-                if status != 200:
-                    told = (endpoint.name, body[:60], parameter, answer)
-                    assert answer["status"] == status < 500, told
-                    assert BY_CODE[answer["code"]].status == status, told
-                    assert answer["request_id"], told
+async def test_wrong_input_is_answered_by_a_stable_code_everywhere(database: Database) -> None:
+    clock = ManualClock(SystemClock().now_us())
+    async with plane(database=database, clock=clock) as cluster:
+        tokens = await roles(cluster)
+        for endpoint in CONTROL:
+            token = tokens.get(endpoint.access, tokens["admin"])
+            for body in WRONG_BODIES if endpoint.method == "POST" else (b"",):
+                for parameter in ("1", "x", "0" * 32, "9" * 60) if "{" in endpoint.path else ("",):
+                    status, answer = await raw(cluster, endpoint, body, token, parameter)
+                    if status != 200:
+                        told = (endpoint.name, body[:60], parameter, answer)
+                        assert answer["status"] == status < 500, told
+                        assert BY_CODE[answer["code"]].status == status, told
+                        assert answer["request_id"], told
 
 
 async def test_a_body_of_another_kind_or_size_is_refused(cluster: Plane) -> None:
