@@ -108,6 +108,7 @@ class Ledger:
         """`database` is new and empty."""
         self.database = database
         self._places = PlacesCache()
+        self._map: ClusterMap | None = None
         self._numbers = itertools.count(1)
         for _ in range(fileservers):
             self.join()
@@ -244,7 +245,9 @@ class Ledger:
 
     def map(self) -> ClusterMap:
         """The cluster map."""
-        return self.read(cluster.cluster_map)
+        if self._map is None or self.read(clock.read).map_version != self._map.version:
+            self._map = self.read(cluster.cluster_map)
+        return self._map
 
     def newest(self) -> CommitNumber:
         """The newest commit."""

@@ -31,7 +31,7 @@ def check_sessions(report: Report) -> None:
 def check_groups(report: Report) -> None:
     """[group] all groups are there; members are known fileservers, each once, counted from 0."""
     groups = report.count("groups", "SELECT count(*) FROM replica_group")
-    report.count("groups_dirty", "SELECT sum(dirty) FROM replica_group")
+    report.count("groups_dirty", "SELECT count(*) FROM replica_group WHERE dirty <> 0")
     report.count("fileservers", "SELECT count(*) FROM fileserver")
     if groups != GROUPS:
         report.find("group", f"there are {groups} groups, not {GROUPS}")

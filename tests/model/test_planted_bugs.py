@@ -1,0 +1,36 @@
+"""The model is only worth something if it finds bugs: here it must find each of the planted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+
+import pytest
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from cairnfs.clock import SystemClock
+from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
+from cairnfs.testing.ledger import Ledger
+from cairnfs.testing.planted_metadata import BUGS
+from tests.model.filesystem import machine
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug.__name__))
+def test_the_model_finds(bug: Callable[[], AbstractContextManager[None]]) -> None:
+    with closing(SqliteDatabase(MEMORY, SystemClock())) as database:
+        ledger = Ledger(database)
+        searching = seed(20)(machine(ledger))
+        with bug(), pytest.raises(Exception) as found:  # noqa: PT011  (any failure is a find)
+            run_state_machine_as_test(
+                searching,
+                settings=settings(
+                    max_examples=150,
+                    stateful_step_count=12,
+                    deadline=None,
+                    database=None,
+                    phases=[Phase.generate],
+                    suppress_health_check=list(HealthCheck),
+                ),
+            )
+    print(f"found: {type(found.value).__name__}: {str(found.value)[:200]}")
