@@ -26,6 +26,8 @@ from cairnfs.net.serving import Context
 from cairnfs.wire.auth import LoginSealed, PasswordSealed, SealedRequest, SignupSealed, TokenReply
 from cairnfs.wire.codec import Empty
 
+_WRONG = "the name or the password is wrong"
+
 
 @dataclass(frozen=True, slots=True)
 class SignupRule:
@@ -134,7 +136,7 @@ class Logins:
             if not judged:
                 self._failed.withdraw(name, peer)
         if user is None or not right:
-            raise BadCredentials("the name or the password is wrong")
+            raise BadCredentials(_WRONG)
         self._failed.succeeded(name, peer)
         return user
 
@@ -163,7 +165,14 @@ class Logins:
     async def _admit(self, user: User) -> TokenReply:
         secret = new_secret()
         digest, expires_us = hash_bytes(secret.encode()), self._ttl.expires_us(user.role)
-        await self._driver.light(lambda tx: tokens.issue_refresh(tx, digest, user.id, expires_us))
+
+        def issue(tx: Tx) -> None:
+            # A change of password in the meantime ended all logins: this one with them.
+            if users.get(tx, user.id).password_hash != user.password_hash:
+                raise BadCredentials(_WRONG)
+            tokens.issue_refresh(tx, digest, user.id, expires_us)
+
+        await self._driver.light(issue)
         return self._reply(user, secret)
 
     def _reply(self, user: User, secret: str) -> TokenReply:

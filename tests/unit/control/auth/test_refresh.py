@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from cairnfs.control.auth import passwords
 from cairnfs.errors import (
     BadCredentials,
     BadRequest,
@@ -77,6 +78,24 @@ async def test_a_change_of_password_ends_all_logins(cluster: Plane) -> None:
     for reply in (first, second):
         with pytest.raises(TokenInvalid):
             await cluster.ask(endpoints.REFRESH, RefreshRequest(refresh_token=reply.refresh_token))
+    with pytest.raises(BadCredentials):
+        await cluster.login("ann")
+    await cluster.login("ann", "a better password")
+
+
+async def test_a_login_that_a_change_of_password_overtook_gives_nothing(
+    cluster: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = await cluster.signup("ann")
+    verify = passwords.Passwords.verify
+
+    async def slow(self: passwords.Passwords, stored: str | None, password: str) -> bool:
+        right = await verify(self, stored, password)
+        monkeypatch.undo()
+        await cluster.change_password(user.token, "ann's password", "a better password")
+        return right
+
+    monkeypatch.setattr(passwords.Passwords, "verify", slow)
     with pytest.raises(BadCredentials):
         await cluster.login("ann")
     await cluster.login("ann", "a better password")
