@@ -52,7 +52,7 @@ class Driver:
         together = Together(database, patience)
         self._together = together
         self._writes: Lane[Operation[Any] | Function] = Lane(
-            "committer", self._write, batch_max=batch_max, queue_max=queue_max
+            "committer", self._write, batch_max=batch_max, queue_max=queue_max, weigh=_weight
         )
         self._reads: Lane[Function] = Lane(
             "reader", together.read, threads=READERS, batch_max=READS_TOGETHER, queue_max=queue_max
@@ -110,3 +110,7 @@ class Driver:
                     listener(event)
                 except Exception:  # noqa: BLE001  (the answers must go out)
                     _log.exception("a listener failed")
+
+
+def _weight(asked: Operation[Any] | Function) -> int:
+    return 1 if callable(asked) else 1 + sum(1 for _ in asked.wants())

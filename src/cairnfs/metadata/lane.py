@@ -1,8 +1,8 @@
 """From the event loop to a few threads and back: a bounded queue whose waiting tasks travel together.
 
-What belongs here: queueing, the hand-over in both directions, closing. What does not: what is done
-with the tasks (`batch.py`). Nothing is delayed to make a batch larger: a thread takes what waits,
-and whatever arrives meanwhile forms the next batch.
+What belongs here: the hand-over in both directions, limits, closing. What does not: who is next
+(`waiting.py`), what is done with the tasks (`batch.py`). Nothing is delayed to make a batch larger: a
+thread takes what waits, and whatever arrives meanwhile forms the next batch.
 
 Threads: `ask` and `close` belong to one event loop; `work` runs in the lane's own threads.
 """
@@ -10,7 +10,6 @@ Threads: `ask` and `close` belong to one event loop; `work` runs in the lane's o
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from cairnfs.errors import Busy, CairnError, Internal
+from cairnfs.metadata.waiting import Waiting
 
 P = TypeVar("P")
 #: What `work` wants done on the loop before its answers are given.
@@ -63,7 +63,10 @@ class Task(Generic[P]):
 
 
 class Lane(Generic[P]):
-    """A queue with `threads` workers, each taking up to `batch_max` tasks at a time."""
+    """A queue with `threads` workers, each taking up to `batch_max` tasks at a time.
+
+    `weigh` says about how many paths a task concerns; it runs on the loop.
+    """
 
     def __init__(
         self,
@@ -73,13 +76,14 @@ class Lane(Generic[P]):
         threads: int = 1,
         batch_max: int = 256,
         queue_max: int = 4_096,
+        weigh: Callable[[P], int] = lambda asked: 1,
     ) -> None:
         self._name = name
         self._work = work
         self._count = threads
-        self._batch_max = batch_max
         self._queue_max = queue_max
-        self._queue: queue.SimpleQueue[Task[P] | None] = queue.SimpleQueue()
+        self._weigh = weigh
+        self._queue: Waiting[Task[P]] = Waiting(batch_max)
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event = asyncio.Event()
@@ -97,8 +101,9 @@ class Lane(Generic[P]):
             self._start(loop)
         assert self._loop is loop, "a lane belongs to one event loop"
         task = Task(asked, loop.create_future())
+        weight = self._weigh(asked)
         self._waiting += 1
-        self._queue.put(task)
+        self._queue.put(task, weight)
         return await task.future
 
     async def close(self) -> None:
@@ -106,8 +111,7 @@ class Lane(Generic[P]):
         self._closing = True
         if not self._threads:
             return
-        for _ in self._threads:
-            self._queue.put(None)
+        self._queue.end()
         await self._ended.wait()
         for thread in self._threads:
             thread.join()
@@ -124,24 +128,9 @@ class Lane(Generic[P]):
     def _serve(self) -> None:
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop was closed under us: nobody is left to be told
-            while tasks := self._take():
+            while tasks := self._queue.take():
                 self._loop.call_soon_threadsafe(self._deliver, tasks, self._run(tasks))
             self._loop.call_soon_threadsafe(self._end_one)
-
-    def _take(self) -> list[Task[P]]:
-        """What waits, at least one; nothing when it is time to end."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        tasks = [first]
-        with suppress(queue.Empty):
-            while len(tasks) < self._batch_max:
-                task = self._queue.get_nowait()
-                if task is None:
-                    self._queue.put(None)
-                    break
-                tasks.append(task)
-        return tasks
 
     def _run(self, tasks: list[Task[P]]) -> Announce | None:
         # Who hung up before it was begun wants nothing done.

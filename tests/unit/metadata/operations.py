@@ -11,7 +11,7 @@ import msgspec
 
 from cairnfs.clock import SystemClock
 from cairnfs.errors import CairnError, NotFound
-from cairnfs.ids import RequestId, UserId
+from cairnfs.ids import Path, RequestId, UserId
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import State, Want
@@ -40,16 +40,20 @@ class Noted(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Note:
-    """Make a commit with this message; `hook` is called inside the tx, after the change."""
+    """Make a commit with this message; `hook` is called inside the tx, after the change.
+
+    It looks up so many `paths`, which makes it large or small.
+    """
 
     message: str
     reply_key: ReplyKey | None = field(default_factory=key)
     deadline: float = field(default_factory=soon)
     hook: Callable[[State], None] | None = None
     answer_type: type[Noted] = Noted
+    paths: int = 0
 
     def wants(self) -> list[Want]:
-        return []
+        return [Path(b"/%d" % number) for number in range(self.paths)]
 
     def apply(self, state: State) -> Noted:
         stamp = state.begin_commit(ANN, 1, self.message)

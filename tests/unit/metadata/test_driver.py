@@ -87,6 +87,18 @@ async def test_a_batch_has_a_limit(flaky: FlakyDatabase) -> None:
     assert flaky.writes == 1 + 3
 
 
+async def test_a_small_change_waits_for_one_large_one_at_most(driver: Driver, flaky: FlakyDatabase) -> None:
+    large = [Note(f"large {number}", paths=1_000) for number in range(4)]
+    small = [Note(f"small {number}") for number in range(3)]
+    answers = await together(driver, flaky, *large, *small)
+    numbers = [answer.commit for answer in answers if isinstance(answer, Noted)]
+    order = sorted(zip(numbers, [*large, *small], strict=True))
+    assert [note.message for _, note in order] == [
+        "large 0", "small 0", "small 1", "small 2", "large 1", "large 2", "large 3",
+    ]  # fmt: skip
+    assert flaky.writes == 1 + 5
+
+
 async def test_a_repeat_gets_the_first_answer(driver: Driver, database: Database) -> None:
     again = key()
     assert await driver.submit(Note("once", again)) == Noted(1)

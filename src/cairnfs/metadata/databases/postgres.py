@@ -102,7 +102,7 @@ class PostgresDatabase:
         dsn: str,
         clock: Clock,
         *,
-        readers: int = 4,
+        readers: int = 5,
         unsafe: bool = False,
         origin: Origin | None = None,
     ) -> None:

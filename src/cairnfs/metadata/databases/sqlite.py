@@ -109,7 +109,7 @@ class SqliteDatabase:
         path: str | Path,
         clock: Clock,
         *,
-        readers: int = 4,
+        readers: int = 5,
         check: bool = False,
         origin: Origin | None = None,
     ) -> None:
