@@ -57,7 +57,7 @@ def command(
             _to_stdout(client, seen)
             return exits.OK
         for copy in _planned(seen, target, recursive):
-            with Progress("get") as progress:
+            with Progress("get", copy.source) as progress:
                 report.make(
                     copy.source, copy.target, partial(_get, client, copy, seen.commit, progress, preserve)
                 )

@@ -6,11 +6,12 @@ is drawn. What does not: what is counted. `update` may be called from any thread
 
 from __future__ import annotations
 
+import os
 import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from cairnfs.cli.output import size
+from cairnfs.cli.output import shown, size
 from cairnfs.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from cairnfs.client.results import Progress as Transferred
 
 PATIENCE_S = 1.0
+_NAME_CHARS = 30
 
 
 class Progress:
     """Draws how far one thing is. Use as a context manager."""
 
-    def __init__(self, what: str) -> None:
-        """`what` stands before the bar."""
-        self._what = what
+    def __init__(self, verb: str, name: bytes = b"") -> None:
+        """The verb and the last part of the name stand before the bar."""
+        self._what = f"{verb} {shown(os.path.basename(name.rstrip(b'/')))[:_NAME_CHARS]}".rstrip()
         self._clock = SystemClock()
         self._begun = self._clock.monotonic()
         self._drawn: Any = None
@@ -49,9 +51,11 @@ class Progress:
         return self._transferred if self._people else None
 
     def _transferred(self, now: Transferred) -> None:
-        files = f"{now.files_done:,}" + (f"/{now.files_total:,}" if now.files_total else "") + " files"
-        volume = size(now.bytes_done) + (f"/{size(now.bytes_total)}" if now.bytes_total else "")
-        self.update(now.bytes_done, now.bytes_total, f"{files}, {volume}")
+        words = size(now.bytes_done) + (f"/{size(now.bytes_total)}" if now.bytes_total else "")
+        if now.files_total != 1:
+            of_all = f"/{now.files_total:,}" if now.files_total else ""
+            words = f"{now.files_done:,}{of_all} files, {words}"
+        self.update(now.bytes_done, now.bytes_total, words)
 
     def update(self, done: int, total: int | None, words: str) -> None:
         """So much is done, of so much if that is known."""

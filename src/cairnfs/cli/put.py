@@ -57,7 +57,7 @@ def command(
             report.make(b"-", path, lambda: _put_stream(client, sys.stdin.buffer, path, durability))
         else:
             for copy in _planned(client, sources, target, recursive):
-                with Progress("put") as progress:
+                with Progress("put", copy.source) as progress:
                     report.make(
                         copy.source, copy.target, partial(_put, client, copy, progress, durability, preserve)
                     )

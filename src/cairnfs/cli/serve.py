@@ -71,7 +71,7 @@ async def _control(given: argparse.Namespace) -> int:
     from cairnfs.control.app import Origin, build, has_admin, open_database
     from cairnfs.gateways.http.door import door
     from cairnfs.gateways.http.routing import RoutingTransport
-    from cairnfs.net.aiohttp_transport import AiohttpTransport
+    from cairnfs.net.http_transport import HttpTransport
     from cairnfs.net.inprocess import InProcessTransport
     from cairnfs.net.serving import Server
     from cairnfs.net.serving.server import is_loopback
@@ -83,7 +83,7 @@ async def _control(given: argparse.Namespace) -> int:
     first_admin = _first_admin_secret(cluster, has_admin(database))
     port = given.port or ports.any_free(given.host)
     origin = _origin(given, port)
-    far, near = AiohttpTransport(), InProcessTransport()
+    far, near = HttpTransport(), InProcessTransport()
     files = door(control=origin, transport=RoutingTransport({origin: near}, far), clock=clock)
     app = build(
         database,
@@ -132,7 +132,7 @@ def _first_admin_secret(cluster: ClusterPlaces, made: bool) -> str | None:
 async def _fileserver(given: argparse.Namespace) -> int:
     from cairnfs.fileserver.app import FileserverApp
     from cairnfs.fileserver.join import Place
-    from cairnfs.net.aiohttp_transport import AiohttpTransport
+    from cairnfs.net.http_transport import HttpTransport
     from cairnfs.net.serving import Server
 
     directory: Path = given.dir
@@ -140,7 +140,7 @@ async def _fileserver(given: argparse.Namespace) -> int:
     token_file = directory / _JOIN_TOKEN
     port = given.port or ports.any_free(given.host)
     place = Place(directory, given.address or _origin(given, port), given.zone)
-    transport = AiohttpTransport()
+    transport = HttpTransport()
     app = FileserverApp(place, control=given.control, transport=transport, clock=SystemClock())
     server = Server(app.asgi, host=given.host, port=port, tls=_tls(given), insecure=given.insecure)
     stop = _stop_when_told()
