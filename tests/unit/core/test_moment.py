@@ -1,0 +1,42 @@
+"""What --at may say."""
+
+from __future__ import annotations
+
+import pytest
+
+from cairnfs.core.moment import Moment, parse
+from cairnfs.errors import BadRequest
+
+NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("0", Moment(commit=0)),
+        ("41", Moment(commit=41)),
+        ("2026-11-22T12:00Z", Moment(at_us=NOON_US)),
+        ("2026-11-22 12:00:00z", Moment(at_us=NOON_US)),
+        ("2026-11-22T12:00:00.000001Z", Moment(at_us=NOON_US + 1)),
+        ("2026-11-22T14:00+02:00", Moment(at_us=NOON_US)),
+        ("2026-11-22T11:30:00-00:30", Moment(at_us=NOON_US)),
+        ("30s", Moment(ago_us=30_000_000)),
+        ("10m", Moment(ago_us=600_000_000)),
+        ("2h", Moment(ago_us=7_200_000_000)),
+        ("1d", Moment(ago_us=86_400_000_000)),
+        ("1w", Moment(ago_us=604_800_000_000)),
+        ("0m", Moment(ago_us=0)),
+    ],
+)
+def test_it_reads(text: str, meaning: Moment) -> None:
+    assert parse(text) == meaning
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "-1", "10 m", "10M", "1.5h", "m", "2026-11-22", "2026-11-22T12:00", "2026-11-22T25:00Z",
+     "2026-02-30T12:00Z", "2026-11-22T12:00:00.1234567Z", "41.5", "٤١", "1" * 19, "1" * 10 + "s", " 41"],
+)  # fmt: skip
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest):
+        parse(text)
