@@ -46,7 +46,7 @@ DOORSTEPS = {"cli/serve.py": frozenset({"control", "fileserver"})}
 #: Libraries that one place hides from the rest. `testing` may reach behind them: it breaks things.
 HIDDEN = {
     "uvicorn": ("net/serving",),
-    "aiohttp": ("net/",),
+    "httptools": ("net/",),
     # A fileserver's index of its own segments is a file of SQLite too (docs/design/0004-chunk-store.md).
     "sqlite3": ("metadata/databases/", "fileserver/table"),
     "psycopg": ("metadata/databases/",),
@@ -54,8 +54,8 @@ HIDDEN = {
 #: What pure rules have no business with.
 IMPURE = frozenset(
     {
-        "aiohttp",
         "asyncio",
+        "httptools",
         "io",
         "logging",
         "multiprocessing",
@@ -143,7 +143,7 @@ def imports_point_down(module: Module) -> Iterator[str]:
 
 
 def libraries_stay_hidden(module: Module) -> Iterator[str]:
-    """uvicorn, aiohttp and the database drivers are each imported in one place."""
+    """uvicorn, httptools and the database drivers are each imported in one place."""
     if not module.inner or module.room == "testing":
         return
     for line, name in module.imports():

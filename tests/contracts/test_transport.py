@@ -1,4 +1,4 @@
-"""The transport seam's contract, kept by aiohttp over loopback and by calls inside the process."""
+"""The transport seam's contract, kept by HTTP over loopback and by calls inside the process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 import pytest
 import uvloop
 
-from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.asgi import ASGIApp
 from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.inprocess import InProcessTransport
@@ -19,10 +18,10 @@ from cairnfs.testing.contracts.streaming import StreamingContract
 from cairnfs.testing.contracts.transport import Serve, TransportContract
 
 
-class TestAiohttp(TransportContract, StreamingContract):
+class TestHttp(TransportContract, StreamingContract):
     @pytest.fixture
     async def transport(self) -> AsyncIterator[Transport]:
-        transport = AiohttpTransport()
+        transport = HttpTransport()
         yield transport
         await transport.close()
 
@@ -46,21 +45,13 @@ class TestAiohttp(TransportContract, StreamingContract):
             return f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-class TestAiohttpOnUvloop(TestAiohttp):
+class TestHttpOnUvloop(TestHttp):
     """As the processes run it."""
 
     loop_factory = staticmethod(uvloop.new_event_loop)
 
     async def test_this_is_uvloop(self) -> None:
         assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
-
-
-class TestHttp(TestAiohttp):
-    @pytest.fixture
-    async def transport(self) -> AsyncIterator[Transport]:
-        transport = HttpTransport()
-        yield transport
-        await transport.close()
 
 
 class TestInProcess(TransportContract, StreamingContract):

@@ -16,8 +16,8 @@ from cairnfs.client.portal import portal
 from cairnfs.client.profile import Profile
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import CairnError, Unauthenticated, Unavailable
-from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.calls import Calls
+from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.transport import Transport
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
@@ -135,7 +135,7 @@ async def _revoke(transport: Transport, clock: Clock, before: Profile) -> None:
 def _run(work: Callable[[Transport, Clock], Awaitable[R]]) -> R:
     async def run() -> R:
         clock = SystemClock()
-        transport = AiohttpTransport(clock=clock)
+        transport = HttpTransport(clock=clock)
         try:
             return await work(transport, clock)
         finally:

@@ -17,7 +17,7 @@ from cairnfs.client.credentials import GivenToken, RefreshedToken, TokenSource
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Unauthenticated
-from cairnfs.net.aiohttp_transport import AiohttpTransport
+from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.transport import Transport
 
 _URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
@@ -59,7 +59,7 @@ async def connect(
     if url is None and known is None:
         raise Unauthenticated("no cluster is known here", hint="start one: cairn up; or log in: cairn login")
     origin = checked_url(url or (known.url if known is not None else ""))
-    far = transport or AiohttpTransport(clock=clock)
+    far = transport or HttpTransport(clock=clock)
     cluster_id = None
     tokens: TokenSource
     try:

@@ -21,7 +21,7 @@ import structlog
 
 LEVEL_VARIABLE = "CAIRN_LOG"
 #: Libraries that speak too much at `info`.
-_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "aiohttp", "asyncio")
+_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
 _SECRET = re.compile(r"token|password|secret|authorization|invitation|sealed|_key$", re.IGNORECASE)
 
 _Event = MutableMapping[str, Any]

@@ -156,7 +156,7 @@ def test_a_server_starts_without_what_only_commands_need() -> None:
     code = (
         "import sys; sys.argv = ['cairn', 'serve', 'fileserver']\n"
         "from cairnfs.cli.main import run; run()\n"
-        "print(sorted({'typer', 'rich', 'pydantic', 'aiohttp'} & set(sys.modules)))"
+        "print(sorted({'typer', 'rich', 'pydantic'} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stdout == "[]\n"
@@ -167,7 +167,7 @@ def test_a_command_starts_without_what_only_some_need() -> None:
     code = (
         "import sys\n"
         "from cairnfs.cli import commands, main; main.guarded(lambda: commands.dispatch(['version']))\n"
-        "print(sorted({'rich', 'pydantic', 'aiohttp', 'structlog'} & set(sys.modules)))"
+        "print(sorted({'rich', 'pydantic', 'httptools', 'structlog'} & set(sys.modules)))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stdout.splitlines()[-1] == "[]"

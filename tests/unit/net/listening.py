@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from cairnfs.clock import SystemClock
-from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.asgi import ASGIApp
 from cairnfs.net.calls import Calls
+from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.serving import Server
 from cairnfs.wire.problems import Problem
 
@@ -28,7 +28,7 @@ async def serving(app: ASGIApp, **options: object) -> AsyncIterator[Server]:
 
 @asynccontextmanager
 async def calling(server: Server, **options: object) -> AsyncIterator[Calls]:
-    transport = AiohttpTransport(**options)  # type: ignore[arg-type]
+    transport = HttpTransport(**options)  # type: ignore[arg-type]
 
     async def token() -> str:
         return "user:ann"

@@ -9,14 +9,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from cairnfs.clock import SystemClock
 from cairnfs.errors import BadRequest, OutcomeUnknown, Unreachable
 from cairnfs.net import http_pool
-from cairnfs.net.calls import Calls
 from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.serving import Context, Server
 from cairnfs.net.transport import Request
-from tests.unit.net.listening import serving
+from tests.unit.net.listening import calling, serving
 from tests.unit.net.service import ASK, OPEN, Ask, Say, service
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -43,19 +41,6 @@ async def odd_server(talk: Talk) -> AsyncIterator[str]:
     finally:
         server.close()
         await server.wait_closed()
-
-
-@asynccontextmanager
-async def calling(server: Server, *, connections_max: int = 256) -> AsyncIterator[Calls]:
-    transport = HttpTransport(connections_max=connections_max)
-
-    async def token() -> str:
-        return "user:ann"
-
-    try:
-        yield Calls(transport, server.origin, clock=SystemClock(), token=token)
-    finally:
-        await transport.close()
 
 
 @pytest.fixture

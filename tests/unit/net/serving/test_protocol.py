@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from cairnfs.net import asgi
-from cairnfs.net.aiohttp_transport import AiohttpTransport
 from cairnfs.net.asgi import Receive, Scope, Send
+from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.transport import Request
 from cairnfs.testing.clock import ManualClock
 from tests.unit.net.listening import calling, eventually, problem_in, raw, serving
@@ -106,7 +106,7 @@ async def test_names_in_the_path_stay_bytes() -> None:
         await asgi.answer(send, 200, [], scope["raw_path"])
 
     async with serving(service(mounts={"/files": door})) as server:
-        transport = AiohttpTransport()
+        transport = HttpTransport()
         for target in ("/files//a/../%FF%2f", "/files/%E4", "/files/a%00b"):
             async with await transport.request(Request("GET", server.origin, target)) as response:
                 assert await response.read(1000) == target.encode()
