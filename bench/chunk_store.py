@@ -204,7 +204,7 @@ def openings(directory: Path) -> None:
 OPEN = """
 import os, sys, time
 from pathlib import Path
-from bench.chunk_store import pss_mb, puts
+from bench.chunk_store import RANDOM, pss_mb, puts
 from cairnfs.fileserver.store import Store
 start = time.perf_counter()
 store = Store.open(Path(sys.argv[1]))
@@ -212,6 +212,7 @@ took = time.perf_counter() - start
 cpu = time.process_time()
 print(f"{took:.2f} s ({cpu:.2f} s cpu with the interpreter's start)", end=", ")
 print(f"{store.stats().replayed:,} records replayed, {pss_mb():.0f} MB PSS", flush=True)
+RANDOM.seed()
 if sys.argv[2] == "after a clean close":
     for _ in range(100):
         store.put_many(puts(256, 512))
