@@ -107,7 +107,7 @@ OTHER = OKPKey.generate_key("Ed25519")
     "wrong",
     [
         {"key": OTHER},
-        {"key": OTHER, "header": {"kid": "k9"}},
+        {"key": OTHER, "header": {"kid": "k8"}},
         {"header": {"kid": "k9"}},
         {"header": {"kid": "k2"}},
         {"header": {"typ": "secevent+jwt"}},
@@ -118,7 +118,7 @@ OTHER = OKPKey.generate_key("Ed25519")
         {"exp": None},
         {"name": ["ann"]},
     ],
-    ids=str,
+    ids=lambda wrong: ",".join(f"{part}={value}" for part, value in wrong.items() if part != "key") or "key",
 )
 def test_a_token_that_is_not_this_clusters(
     checker: TokenChecker, clock: ManualClock, wrong: dict[str, Any]
