@@ -80,6 +80,11 @@ class Cluster:
         self._fetched = began
 
     @property
+    def known(self) -> bool:
+        """Whether there is a map, old or new."""
+        return self._map is not None
+
+    @property
     def map_version(self) -> int:
         """The version of the map in use; 0 before there is one."""
         return 0 if self._map is None else self._map.version

@@ -51,7 +51,11 @@ class Connection:
     @asynccontextmanager
     async def upload(self, durability: Durability) -> AsyncIterator[Upload]:
         """An upload under a hold on the session; what is unfinished at the end of the body is given up."""
-        hold, _ = await asyncio.gather(self.sessions.hold(), self.cluster.load())
+        if not self.cluster.known:
+            # Two questions that do not wait for each other, the first time.
+            await asyncio.gather(self.sessions.begin(), self.cluster.load())
+        await self.cluster.load()
+        hold = await self.sessions.hold()
         upload = Upload(self.plane, self.cluster, hold, self.budget, clock=self.clock, durability=durability)
         try:
             yield upload

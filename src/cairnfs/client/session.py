@@ -71,10 +71,16 @@ class Sessions:
 
     async def hold(self, commit: int | None = None) -> Hold:
         """A hold for an upload that begins now, or for reading at `commit`."""
+        return (await self.begin()).hold(commit)
+
+    async def begin(self) -> _Live:
+        """See that there is a session, and give it."""
+        if self._live is not None and not self._live.is_over():
+            return self._live
         async with self._beginning:
             if self._live is None or self._live.is_over():
                 self._live = await self._begin()
-            return self._live.hold(commit)
+            return self._live
 
     async def _begin(self) -> _Live:
         clock = self._control.clock
