@@ -92,11 +92,10 @@ class Durability:
         version = state.tree.view.version(there.inode)
         may_read = allowed(person, version.owner, version.owner_group, version.mode, READ)
         base = state.content.chunks_of(state.tree, there.inode) if may_read else set()
-        groups = [group_of(chunk.hash) for chunk in missing]
-        state.content.load_dirty(groups)
         members = state.places().members
         enough = required(state.clock.copies, step.durability)
-        for chunk, group in zip(missing, groups, strict=True):
+        for chunk in missing:
+            group = group_of(chunk.hash)
             if chunk not in base:
                 raise _not_durable(chunk.hash, step.path, "no receipt came with it")
             if state.content.is_dirty(group) or len(members.get(group, ())) < enough:

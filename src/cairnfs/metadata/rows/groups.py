@@ -28,14 +28,9 @@ def states(tx: Tx) -> list[tuple[GroupId, int, bool]]:
     return [(group, epoch, dirty != 0) for group, epoch, dirty in rows]
 
 
-def dirty(tx: Tx, groups: Iterable[GroupId]) -> dict[GroupId, bool]:
-    """Which of these groups are dirty."""
-    rows = tx.rows_given(
-        "SELECT r.id, r.dirty FROM {given} AS g CROSS JOIN replica_group AS r WHERE r.id = g.id",
-        "id BIGINT",
-        [(group,) for group in groups],
-    )
-    return {group: flag != 0 for group, flag in rows}
+def dirty(tx: Tx) -> frozenset[GroupId]:
+    """Which groups are dirty."""
+    return frozenset(row[0] for row in tx.rows("SELECT id FROM replica_group WHERE dirty <> 0"))
 
 
 def mark_dirty(tx: Tx, groups: Iterable[GroupId]) -> None:

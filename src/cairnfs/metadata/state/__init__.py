@@ -165,6 +165,7 @@ class State:
     def change_map(self) -> int:
         """The map was changed in this tx: give its new version, and look again when asked."""
         self._places = None
+        self.content.forget_dirty()
         return self.raise_counter("map_version")
 
     def flush(self) -> None:

@@ -18,7 +18,7 @@ from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import chunks, groups, versions
 from cairnfs.metadata.rows import leaves as leaf_rows
 from cairnfs.metadata.state.journal import Journal
-from cairnfs.metadata.state.tree import Tree
+from cairnfs.metadata.state.tree import Tree, VersionKey
 
 HASH_BYTES = 32
 
@@ -40,8 +40,8 @@ class Content:
         self.leaves: dict[Hash, Leaf] = {}
         self.copies: dict[Hash, int] = {}
         self.dirtied: dict[GroupId, bool] = {}
-        self._dirty: dict[GroupId, bool] = {}
-        self._manifests: dict[InodeId, bytes] = {}
+        self._dirty: frozenset[GroupId] | None = None
+        self._manifests: dict[VersionKey, bytes] = {}
         self._base: dict[Hash, Leaf] = {}
 
     def offer(self, leaves: Iterable[Leaf]) -> None:
@@ -60,16 +60,13 @@ class Content:
 
     def is_dirty(self, group: GroupId) -> bool:
         """Whether a member of the group may miss a chunk."""
-        if group in self.dirtied:
-            return True
-        if group not in self._dirty:
-            self.load_dirty([group])
-        return self._dirty[group]
+        if self._dirty is None:
+            self._dirty = groups.dirty(self.tx)
+        return group in self._dirty or group in self.dirtied
 
-    def load_dirty(self, wanted: Iterable[GroupId]) -> None:
-        """Load whether these groups are dirty, in one statement."""
-        missing = [group for group in dict.fromkeys(wanted) if group not in self._dirty]
-        self._dirty.update(groups.dirty(self.tx, missing))
+    def forget_dirty(self) -> None:
+        """Groups were changed in this tx: look again when asked."""
+        self._dirty = None
 
     def chunks_of(self, tree: Tree, inode: InodeId) -> set[tuple[Hash, int]]:
         """The chunks of a file's present version."""
@@ -81,19 +78,17 @@ class Content:
 
     def load_chunks(self, tree: Tree, inodes: Iterable[InodeId]) -> None:
         """Load the leaves of these files' present versions, in two statements."""
-        stored = [
-            (inode, tree.view.version(inode).born)
-            for inode in dict.fromkeys(inodes)
-            if (inode, tree.view.version(inode).born) not in tree.born_versions
-        ]
+        keys = ((inode, tree.view.version(inode).born) for inode in dict.fromkeys(inodes))
+        stored = [key for key in keys if key not in tree.born_versions and key not in self._manifests]
         found = versions.manifests(self.tx, stored)
-        self._manifests.update(found)
+        self._manifests.update(((inode, born), found[inode]) for inode, born in stored)
         wanted = {leaf for of in found.values() for leaf in leaf_hashes(of)} - self._base.keys()
         self._base.update(leaf_rows.load(self.tx, wanted))
 
     def _manifest(self, tree: Tree, inode: InodeId) -> bytes:
-        born = tree.born_versions.get((inode, tree.view.version(inode).born))
-        return self._manifests[inode] if born is None else born.manifest
+        key = (inode, tree.view.version(inode).born)
+        born = tree.born_versions.get(key)
+        return self._manifests[key] if born is None else born.manifest
 
     def write(self, manifests: Iterable[bytes]) -> None:
         """Write leaves and chunks for versions with these manifests, and dirty groups.
@@ -108,9 +103,10 @@ class Content:
             self.tx, [(one.hash, one.size, named[one.hash], one.entries) for one in new.values()]
         )
         self._write_chunks(new)
-        groups.mark_dirty(self.tx, self.dirtied)
-        self._dirty.update(self.dirtied)
-        self.dirtied.clear()
+        if self.dirtied:
+            groups.mark_dirty(self.tx, self.dirtied)
+            self.dirtied.clear()
+            self.forget_dirty()
         self._base.update(new)
 
     def _write_chunks(self, new: Mapping[Hash, Leaf]) -> None:

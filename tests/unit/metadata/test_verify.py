@@ -1,0 +1,153 @@
+"""Each invariant, broken by hand: verification finds it under its name, and nothing in a clean database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from cairnfs.clock import SystemClock
+from cairnfs.ids import NEVER
+from cairnfs.metadata import verify
+from cairnfs.metadata.databases.seam import Database
+from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
+from cairnfs.metadata.verify.counting import Tally, differences
+from cairnfs.metadata.verify.report import FINDINGS_MAX
+from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
+
+
+def filled(database: Database) -> Ledger:
+    """Files, directories, history, and something that waits for its end."""
+    ledger = Ledger(database)
+    ledger.commit(
+        mkdir("/d/s", parents=True), write("/d/f", b"1", b"2"), write("/d/s/g", *[b"z"] * 300), write("/e")
+    )
+    ledger.commit(write("/d/f", b"1", b"3"), rename("/d/s", "/s"), remove("/e"))
+    ledger.commit(mkdir("/old/below", parents=True), write("/old/below/f", b"4"))
+    ledger.commit(remove("/old", recursive=True))
+    ledger.commit(mkdir("/last"))
+    return ledger
+
+
+@pytest.fixture
+def broken() -> Iterator[Ledger]:
+    with closing(SqliteDatabase(MEMORY, SystemClock())) as database:
+        yield filled(database)
+
+
+def test_a_clean_database_has_no_findings(database: Database) -> None:
+    ledger = filled(database)
+    counts = ledger.verify()
+    assert {
+        key: counts[key] for key in ("leaves", "chunks", "orphans", "sessions", "fileservers", "groups")
+    } == {
+        "leaves": 5,
+        "chunks": 5,
+        "orphans": 1,
+        "sessions": 1,
+        "fileservers": 3,
+        "groups": 1024,
+    }
+    assert counts["invariants"] == len(verify.INVARIANTS)
+    ledger.reap()
+    assert ledger.verify()["orphans"] == 0
+
+
+F = "(SELECT inode FROM dentry WHERE name = x'66' AND kind = 'file' ORDER BY inode LIMIT 1)"
+S = "(SELECT inode FROM dentry WHERE name = x'73' LIMIT 1)"
+D = "(SELECT inode FROM dentry WHERE name = x'64' LIMIT 1)"
+PLANTED = [
+    ("clock", "UPDATE clock SET commit_number = commit_number - 1"),
+    ("clock", "UPDATE clock SET commit_at_us = commit_at_us + 1"),
+    ("clock", "UPDATE clock SET next_inode = 2"),
+    ("clock", "UPDATE clock SET next_user = 1"),
+    ("clock", "UPDATE clock SET next_fileserver = 1"),
+    ("clock", "UPDATE clock SET horizon = 1000"),
+    ("clock", f"UPDATE dentry SET died = 1000 WHERE inode = {F}"),
+    ("clock", "UPDATE version SET born = 1000 WHERE inode = 2"),
+    ("clock", "DELETE FROM commits WHERE number = (SELECT max(number) FROM commits)"),
+    ("commits", "UPDATE commits SET at_us = 1 WHERE number = 3"),
+    ("commits", "UPDATE commits SET at_us = (SELECT at_us FROM commits WHERE number = 2) WHERE number = 3"),
+    ("inode", f"UPDATE inode SET links = 2 WHERE id = {F}"),
+    ("inode", f"UPDATE inode SET links = 0 WHERE id = {F}"),
+    ("inode", "UPDATE inode SET links = 2 WHERE id = 1"),
+    ("inode", f"DELETE FROM inode WHERE id = {F}"),
+    ("inode", f"UPDATE version SET died = 4 WHERE inode = {F} AND died = {NEVER}"),
+    ("inode", f"UPDATE inode SET changed = 1 WHERE id = {D}"),
+    ("dentry", f"UPDATE dentry SET died = born WHERE inode = {F}"),
+    ("dentry", "UPDATE dentry SET born = 1 WHERE name = x'62656c6f77'"),
+    ("dentry", f"UPDATE dentry SET died = 4 WHERE name = x'73' AND died <> {NEVER}"),
+    ("dentry", f"UPDATE dentry SET died = 2 WHERE name = x'73' AND died <> {NEVER}"),
+    ("dentry", f"UPDATE dentry SET parent = {S} WHERE name = x'73' AND died = {NEVER}"),
+    ("dentry", f"UPDATE dentry SET parent = 4711 WHERE inode = {F}"),
+    ("dentry", f"UPDATE dentry SET kind = 'directory' WHERE inode = {F}"),
+    (
+        "dentry",
+        f"INSERT INTO dentry SELECT parent, x'7878', born, died, inode, kind FROM dentry WHERE inode = {D}",
+    ),
+    (
+        "dentry",
+        "INSERT INTO dentry SELECT parent, name, 3, 4, inode, kind FROM dentry"
+        f" WHERE inode = {F} AND born = 2",
+    ),
+    ("dentry", "DELETE FROM orphan"),
+    ("version", f"UPDATE version SET died = 4 WHERE inode = {F} AND died <> {NEVER}"),
+    ("version", f"UPDATE version SET size = size + 1 WHERE inode = {F}"),
+    ("version", f"UPDATE version SET manifest = zeroblob(32) WHERE inode = {F} AND died = {NEVER}"),
+    ("version", f"UPDATE version SET manifest = zeroblob(31) WHERE inode = {F} AND died = {NEVER}"),
+    ("version", f"UPDATE version SET mode = 4096 WHERE inode = {F}"),
+    ("leaf", "UPDATE leaf SET refs = refs + 1 WHERE size = 300 - 44"),
+    ("leaf", f"UPDATE version SET manifest = x'', size = 0 WHERE inode = {F} AND died = {NEVER}"),
+    ("leaf", "UPDATE leaf SET size = size + 1"),
+    ("leaf", "UPDATE leaf SET entries = zeroblob(36)"),
+    ("leaf", "DELETE FROM chunk WHERE refs = 300"),
+    ("leaf", "UPDATE chunk SET size = 2"),
+    ("chunk", "UPDATE chunk SET refs = refs - 1"),
+    ("chunk", "INSERT INTO chunk VALUES (zeroblob(32), 1, 1, 3)"),
+    ("chunk", "UPDATE chunk SET copies = 1"),
+    ("chunk", "UPDATE chunk SET size = 0"),
+    ("orphan", "UPDATE orphan SET died = died - 1"),
+    ("orphan", "INSERT INTO orphan VALUES (1, 1)"),
+    ("orphan", f"INSERT INTO orphan VALUES ({F}, 1)"),
+    ("session", "UPDATE session SET needs = 1000"),
+    ("session", "UPDATE session SET user_id = 99"),
+    ("group", "UPDATE group_member SET fileserver = 99 WHERE group_id = 7 AND position = 1"),
+    ("group", "UPDATE group_member SET fileserver = 1 WHERE group_id = 7"),
+    ("group", "DELETE FROM group_member WHERE group_id = 7 AND position = 0"),
+    ("group", "DELETE FROM replica_group WHERE id = 7"),
+]
+
+
+@pytest.mark.parametrize(
+    ("invariant", "sql"), PLANTED, ids=[f"{name}-{at}" for at, (name, _) in enumerate(PLANTED)]
+)
+def test_what_is_broken_is_found_under_its_name(broken: Ledger, invariant: str, sql: str) -> None:
+    assert broken.database.write(lambda tx: tx.run(sql)), "the story breaks nothing"
+    findings = broken.read(verify.run).findings
+    assert invariant in {one.invariant for one in findings}, findings
+    assert all(one.detail for one in findings)
+
+
+def test_every_invariant_is_broken_by_some_story() -> None:
+    assert {name for name, _ in PLANTED} == set(verify.INVARIANTS)
+
+
+def test_findings_have_a_limit(broken: Ledger) -> None:
+    broken.database.write(lambda tx: tx.run("UPDATE group_member SET fileserver = 99"))
+    assert len(broken.read(verify.run).findings) == FINDINGS_MAX
+
+
+def test_references_are_compared_whatever_the_order() -> None:
+    one, other = Tally(), Tally()
+    for digest, times in ((b"a" * 32, 2), (b"b" * 32, 1)):
+        one.add(digest, times)
+    for digest in (b"a" * 32, b"b" * 32, b"a" * 32):
+        other.add(digest)
+    assert one == other
+    other.add(b"a" * 32)
+    assert one != other
+    said = [(b"a" * 32, 2), (b"b" * 32, 1), (b"\xff" * 32, 1)]
+    seen = [(b"a" * 32, 1), (b"b" * 32, 1), (b"a" * 32, 1), (b"a" * 32, 1)]
+    for rows in (3, 10_000_000):
+        assert differences(rows, lambda: said, lambda: seen) == [(b"a" * 32, 2, 3), (b"\xff" * 32, 1, 0)]
