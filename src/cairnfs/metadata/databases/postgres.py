@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -43,20 +43,37 @@ _AGAIN = (
     "25P03",  # idle_in_transaction_session_timeout
     "25006",  # read-only: a standby that was the primary
 )
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _DISK_FULL = "53100"
 _OPENING_KEY = 0x63616972  # of the advisory lock under which one process at a time makes the schema
 
 
 class PostgresTx:
-    """A `Tx` on one connection."""
+    """A `Tx` on one connection, with as few round trips as its words allow.
 
-    def __init__(self, session: Session) -> None:
+    What needs no answer of its own is sent along with the next statement, in libpq's pipeline: BEGIN,
+    and plain inserts of given rows (how many they insert is known; an error of theirs comes with the
+    next statement). Whoever takes the clock will ask for the time: that goes along too.
+    """
+
+    def __init__(self, session: Session, begin: bytes) -> None:
         self._session = session
+        self._begin = begin
         self._cursor = session.cursor(binary=True)
+        self._sent: AbstractContextManager[object] | None = None
+        self._now_us: int | None = None
+        self.begun = False
 
     def rows(self, sql: str, *args: Value) -> list[Row]:
         """See `Tx.rows`."""
-        return self._cursor.execute(dialect.postgres(sql), args).fetchall()
+        if dialect.LOCK not in sql:
+            return self._execute(dialect.postgres(sql), args).fetchall()
+        self._open()
+        self._cursor.execute(dialect.postgres(sql), args)
+        clock = self._session.cursor(binary=True).execute(_NOW)
+        self.settle()
+        self._now_us = _only(clock)
+        return self._cursor.fetchall()
 
     def row(self, sql: str, *args: Value) -> Row | None:
         """See `Tx.row`."""
@@ -66,30 +83,65 @@ class PostgresTx:
 
     def run(self, sql: str, *args: Value) -> int:
         """See `Tx.run`."""
-        return max(self._cursor.execute(dialect.postgres(sql), args).rowcount, 0)
+        return max(self._execute(dialect.postgres(sql), args).rowcount, 0)
 
     def rows_given(
         self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value
     ) -> list[Row]:
         """See `Tx.rows_given`."""
-        return self._given(sql, columns, given, args).fetchall() if given else []
+        if not given:
+            return []
+        return self._execute(dialect.postgres_given(sql, columns), _flat(columns, given, args)).fetchall()
 
     def run_given(self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value) -> int:
         """See `Tx.run_given`."""
-        return self._given(sql, columns, given, args).rowcount if given else 0
+        if not given:
+            return 0
+        text, flat = dialect.postgres_given(sql, columns), _flat(columns, given, args)
+        if not dialect.inserts_each(sql):
+            return self._execute(text, flat).rowcount
+        self._open()
+        self._session.cursor().execute(text, flat)
+        return len(given)
 
     def now_us(self) -> int:
-        """The server's time."""
-        (now_us,) = self.rows("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0]
-        assert isinstance(now_us, int)
-        return now_us
+        """The server's time; the first after a lock is that of the lock."""
+        known, self._now_us = self._now_us, None
+        return _only(self._execute(_NOW, ())) if known is None else known
 
-    def _given(
-        self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], args: tuple[Value, ...]
-    ) -> psycopg.Cursor[Row]:
-        types = dialect.columns(columns).types
-        arrays = map(pack, types, zip(*given, strict=True))
-        return self._cursor.execute(dialect.postgres_given(sql, columns), (*args, *arrays, len(given)))
+    def settle(self) -> None:
+        """Wait for what was only sent so far. Raises what went wrong with it."""
+        if self._sent is not None:
+            sent, self._sent = self._sent, None
+            sent.__exit__(None, None, None)
+
+    def _execute(self, text: str, args: Sequence[object]) -> psycopg.Cursor[Row]:
+        if not self.begun:
+            self._open()
+        cursor = self._cursor.execute(text, args)
+        self.settle()
+        return cursor
+
+    def _open(self) -> None:
+        """From here to `settle`, statements are only sent."""
+        if self._sent is None:
+            self._sent = self._session.pipeline()
+            self._sent.__enter__()
+        if not self.begun:
+            self.begun = True
+            self._session.say(self._begin)
+
+
+def _only(cursor: psycopg.Cursor[Row]) -> int:
+    ((value,),) = cursor.fetchall()
+    assert isinstance(value, int)
+    return value
+
+
+def _flat(columns: str, given: Sequence[tuple[Value, ...]], args: tuple[Value, ...]) -> list[object]:
+    """The parameters of a statement with given rows: its own, an array a column, the number of rows."""
+    arrays = map(pack, dialect.columns(columns).types, zip(*given, strict=True))
+    return [*args, *arrays, len(given)]
 
 
 class PostgresDatabase:
@@ -225,16 +277,21 @@ class PostgresDatabase:
 
 def _run(session: Session, begin: bytes, function: Callable[[Tx], R]) -> R:
     """One tx on `session`: begin, call, commit. A session that is in doubt is closed."""
+    tx = PostgresTx(session, begin)
     try:
-        session.say(begin)
-        result = function(PostgresTx(session))
+        result = function(tx)
+        tx.settle()
         # A statement failed and the function went on: the server would answer COMMIT with ROLLBACK.
-        assert session.info.transaction_status == TransactionStatus.INTRANS, "the tx has failed"
+        status = session.info.transaction_status
+        assert not tx.begun or status == TransactionStatus.INTRANS, "the tx has failed"
     except BaseException as error:
+        with suppress(psycopg.Error):
+            tx.settle()
         _roll_back(session)
         _say_what_it_means(error)
         raise
-    _commit(session)
+    if tx.begun:
+        _commit(session)
     return result
 
 

@@ -43,6 +43,21 @@ def test_columns_are_spelled_out(given: str) -> None:
         dialect.columns(given)
 
 
+@pytest.mark.parametrize(
+    ("sql", "plain"),
+    [
+        ("INSERT INTO t (a, b) SELECT g.a, ? FROM {given} AS g", True),
+        ("INSERT INTO t (a) SELECT g.a FROM {given} AS g WHERE g.a > 0", False),
+        ("INSERT INTO t (a) SELECT g.a FROM {given} AS g ON CONFLICT DO NOTHING", False),
+        ("INSERT INTO t (a) SELECT g.a FROM {given} AS g RETURNING a", False),
+        ("INSERT INTO t (a) SELECT max(g.a) FROM {given} AS g", False),
+        ("UPDATE t SET a = g.a FROM {given} AS g", False),
+    ],
+)
+def test_only_a_plain_insert_is_known_to_insert_each(sql: str, plain: bool) -> None:
+    assert dialect.inserts_each(sql) == plain
+
+
 def test_every_table_is_strict_in_sqlite() -> None:
     statements = dialect.schema("sqlite")
     tables = [text for text in statements if text.startswith("CREATE TABLE")]
