@@ -172,7 +172,7 @@ def test_a_killed_up_leaves_no_confusion(person: Person) -> None:
     person.does("down")
 
 
-@pytest.mark.parametrize("after_s", [0.3, 0.7, 1.1, 1.5, 1.9])
+@pytest.mark.parametrize("after_s", [0.4, 1.0, 1.6])
 def test_an_up_that_is_killed_while_starting_is_finished_by_the_next(person: Person, after_s: float) -> None:
     with person.start("up", "--detach", "--port", "0", "--fileservers", "2") as process:
         try:
@@ -182,6 +182,47 @@ def test_an_up_that_is_killed_while_starting_is_finished_by_the_next(person: Per
     person.does("up", "--detach", *([] if (person.data / "cluster.toml").exists() else ["--port", "0"]))
     assert person.does("cat", "/Hello.txt").text.startswith("Hello!")
     assert person.does("whoami", "--json").document["role"] == "admin"
+    person.does("down")
+
+
+def test_two_ups_at_once_make_one_cluster(person: Person) -> None:
+    with (
+        person.start("up", "--detach", "--port", "0", "--fileservers", "1") as one,
+        person.start("up", "--detach", "--port", "0", "--fileservers", "1") as two,
+    ):
+        said = [process.communicate() for process in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], said
+    assert sum(b"is up already" in out for out, _ in said) == 1
+    assert person.does("cat", "/Hello.txt").out
+    person.does("down")
+
+
+def test_what_others_may_not_read_is_closed(person: Person) -> None:
+    person.does("up", "--detach", "--port", "0", "--fileservers", "1")
+    for name in ("control", "fileserver-1", "log"):
+        assert stat.S_IMODE((person.data / name).stat().st_mode) == 0o700, name
+    assert stat.S_IMODE((person.data / "cluster.toml").stat().st_mode) == 0o644
+    person.does("down")
+
+
+def test_a_fileserver_can_be_started_by_hand(person: Person, tmp_path: Path) -> None:
+    person.does("up", "--detach", "--port", "0", "--fileservers", "1")
+    token = person.does("invite", "--fileserver").text.strip()
+    control = person.does("status", "--json").document["url"]
+    person.environ |= {"CAIRN_FILESERVER_DIR": str(tmp_path / "by-hand"), "CAIRN_JOIN_TOKEN": token}
+    serve = ("serve", "fileserver", "--control", control)
+    with person.start(*serve) as server:
+        try:
+            eventually(lambda: len(person.does("status", "--json").document["fileservers"]) == 2)
+            assert (tmp_path / "by-hand" / "credentials.json").exists()
+            assert person.tries(*serve).status == 5, "one process a directory"
+        finally:
+            server.terminate()
+            _, said = server.communicate()
+    assert server.returncode == 0, said
+    assert token.encode() not in said
+    person.environ["CAIRN_FILESERVER_DIR"] = str(tmp_path / "another")
+    assert person.tries(*serve).status == 4, "a token is good once"
     person.does("down")
 
 

@@ -51,6 +51,12 @@ def main(arguments: list[str]) -> int:
 
         serve: Callable[[argparse.Namespace], Coroutine[Any, Any, int]] = given.serve
         return run(serve(given))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("cairnfs"):
+            raise
+        raise BadRequest(
+            f"this install has no server part ({error.name} is missing)", hint="pip install 'cairnfs[server]'"
+        ) from error
     finally:
         if held is not None:
             held.release()
@@ -136,7 +142,7 @@ async def _fileserver(given: argparse.Namespace) -> int:
     from cairnfs.net.serving import Server
 
     directory: Path = given.dir
-    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
+    await asyncio.to_thread(directory.mkdir, mode=0o700, parents=True, exist_ok=True)
     token_file = directory / _JOIN_TOKEN
     port = given.port or ports.any_free(given.host)
     place = Place(directory, given.address or _origin(given, port), given.zone)

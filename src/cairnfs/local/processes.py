@@ -49,10 +49,11 @@ class Process:
 
     def start(self, arguments: list[str]) -> None:
         """Run `cairn serve ARGUMENTS`, without waiting; `wait_until_ready` does."""
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keep_log_small()
         ready, says_ready = os.pipe()
-        command = [sys.executable, "-m", "cairnfs.cli", "serve", *arguments]
+        # -P: the directory that it works in is no place to import from.
+        command = [sys.executable, "-P", "-m", "cairnfs.cli", "serve", *arguments]
         command += ["--pid-file", str(self._pid_file), "--ready-fd", str(says_ready)]
         try:
             with self._log.open("ab") as log:
