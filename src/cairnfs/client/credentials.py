@@ -104,14 +104,11 @@ async def refresh(transport: Transport, url: str, clock: Clock, refresh_token: s
 
 async def login(transport: Transport, url: str, clock: Clock, name: str, password: str) -> auth.TokenReply:
     """Exchange a password. Raises BadCredentials, TooManyLogins."""
-    from cairnfs.wire.sealing import new_nonce
 
     calls = Calls(transport, url, clock=clock)
 
-    def message(now_us: int) -> Request:
-        return auth.LoginSealed(
-            purpose="login", name=name, password=password, time_us=now_us, nonce=new_nonce()
-        )
+    def message(now_us: int, nonce: str) -> Request:
+        return auth.LoginSealed(purpose="login", name=name, password=password, time_us=now_us, nonce=nonce)
 
     sealed = await _seal(calls, clock, message)
     return await calls.call(endpoints.LOGIN, sealed)
@@ -126,18 +123,17 @@ async def signup(
     invitation: str | None = None,
 ) -> auth.TokenReply:
     """Make a user. Raises Exists, BadName, InvitationRequired."""
-    from cairnfs.wire.sealing import new_nonce
 
     calls = Calls(transport, url, clock=clock)
 
-    def message(now_us: int) -> Request:
+    def message(now_us: int, nonce: str) -> Request:
         return auth.SignupSealed(
             purpose="signup",
             name=name,
             password=password,
             invitation=invitation,
             time_us=now_us,
-            nonce=new_nonce(),
+            nonce=nonce,
         )
 
     sealed = await _seal(calls, clock, message)
@@ -157,20 +153,19 @@ async def change_password(
     transport: Transport, url: str, clock: Clock, tokens: TokenSource, old: str | None, new: str
 ) -> None:
     """Change one's password, which revokes one's refresh tokens. Raises BadCredentials."""
-    from cairnfs.wire.sealing import new_nonce
 
     calls = Calls(transport, url, clock=clock, token=tokens.token)
 
-    def message(now_us: int) -> Request:
-        return auth.PasswordSealed(purpose="password", old=old, new=new, time_us=now_us, nonce=new_nonce())
+    def message(now_us: int, nonce: str) -> Request:
+        return auth.PasswordSealed(purpose="password", old=old, new=new, time_us=now_us, nonce=nonce)
 
     await calls.call(endpoints.PASSWORD, await _seal(calls, clock, message))
 
 
-async def _seal(calls: Calls, clock: Clock, message: Callable[[int], Request]) -> auth.SealedRequest:
+async def _seal(calls: Calls, clock: Clock, message: Callable[[int, str], Request]) -> auth.SealedRequest:
     """The message of this moment, as the service's own clock tells it, sealed to the service's key."""
-    # A third of a command's start, which only logins need.
-    from cairnfs.wire.sealing import seal
+    # Only logging in needs cryptography; every other command starts without loading it.
+    from cairnfs.wire.sealing import new_nonce, seal
 
     keys = await persist(clock, _PATIENCE, lambda s: calls.call(endpoints.KEYS, timeout_s=s), stranger=True)
-    return auth.SealedRequest(sealed=seal(keys.keys, message(keys.now_us)))
+    return auth.SealedRequest(sealed=seal(keys.keys, message(keys.now_us, new_nonce())))

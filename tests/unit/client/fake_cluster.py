@@ -9,167 +9,39 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.credentials import GivenToken
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.clock import Clock, SystemClock
-from cairnfs.core.manifest import hash_bytes
 from cairnfs.core.placement import required
 from cairnfs.errors import (
+    Aborted,
+    BeforeHorizon,
     CairnError,
-    Exists,
     IsADirectory,
-    NoSpace,
     NotADirectory,
-    NotDurable,
-    NotEmpty,
     NotFound,
     RequestReused,
     SessionEnded,
     TokenExpired,
     TokenInvalid,
-    VersionChanged,
 )
 from cairnfs.ids import GROUPS, UserId
 from cairnfs.net.inprocess import InProcessTransport
-from cairnfs.net.serving import Caller, Context, Pieces, application
+from cairnfs.net.serving import Caller, Context, application
 from cairnfs.net.transport import Transport
-from cairnfs.wire import chunks, codec, commits, directory, endpoints, problems, receipts, sessions
+from cairnfs.wire import codec, commits, directory, endpoints, problems, receipts, sessions
 from cairnfs.wire.auth import WhoamiReply
 from cairnfs.wire.cluster import ClusterMap, FileserverInfo, StatusReply
 from cairnfs.wire.codec import Empty
+from cairnfs.wire.names import to_text
+from tests.unit.client.fake_fileserver import CLUSTER_ID, KEY, FakeFileserver
+from tests.unit.client.fake_tree import Names, Node, Tree, look
 
 CONTROL = "http://control"
-CLUSTER_ID = "c" * 32
-KEY = b"k" * 32
-
-
-@dataclass
-class Node:
-    """A file (with chunks) or a directory of some version."""
-
-    inode: int
-    commit: int
-    kind: str
-    chunks: list[directory.ChunkRef] = field(default_factory=list)
-    size: int = 0
-    mode: int = 0o644
-    mtime_us: int = 0
-
-
-Tree = dict[bytes, Node]
-
-
-class FakeFileserver:
-    """Chunks by name. Its misdeeds are set by attributes."""
-
-    def __init__(self, number: int, cluster: FakeCluster) -> None:
-        self.number = number
-        self.origin = f"http://fileserver-{number}"
-        self.boot = secrets.token_hex(16)
-        self.chunks: dict[bytes, bytes] = {}
-        self.corrupt: set[bytes] = set()
-        self.full = False
-        self.lies = False
-        self.hang_puts = False
-        self.hang_gets = False
-        self.hang_within_gets = False
-        self.puts: list[int] = []
-        self.gets: list[int] = []
-        self.running_puts = 0
-        self.most_puts = 0
-        self._cluster = cluster
-        self.app = application(
-            endpoints=endpoints.FILESERVER,
-            handlers={"inventory": _nothing, "fetch_chunks": _nothing},
-            frames={"put_chunks": self.put, "forward_chunks": self.put, "get_chunks": self.get},
-            authenticate=cluster.authenticate,
-            clock=SystemClock(),
-            title="fake fileserver",
-        )
-
-    @property
-    def up(self) -> bool:
-        return self.origin in self._cluster.transport.apps
-
-    def kill(self) -> None:
-        """Nothing listens any more."""
-        self._cluster.transport.apps.pop(self.origin, None)
-
-    def start(self) -> None:
-        """It serves (again)."""
-        self._cluster.transport.apps[self.origin] = self.app
-
-    async def put(self, context: Context, pieces: AsyncIterator[bytes]) -> chunks.PutReply:
-        self.running_puts += 1
-        self.most_puts = max(self.most_puts, self.running_puts)
-        try:
-            return await self._put(context, pieces)
-        finally:
-            self.running_puts -= 1
-
-    async def _put(self, context: Context, pieces: AsyncIterator[bytes]) -> chunks.PutReply:
-        if self.hang_puts:
-            await self._cluster.for_ever()
-        if self.full:
-            raise NoSpace("the disk is full")
-        deframer = chunks.Deframer()
-        came: dict[bytes, bytes] = {}
-        async for piece in pieces:
-            for digest, _, content in deframer.feed(piece):
-                assert hash_bytes(content) == digest
-                came[digest] = content
-        deframer.finish()
-        self.puts.append(len(came))
-        await self._cluster.on_put()
-        others = [s for s in self._cluster.servers if s is not self and s.up and not (s.full or s.hang_puts)]
-        holders = [self, *others][: self._cluster.copies]
-        for holder in holders:
-            holder.chunks.update(came)
-        durability = context.headers.get(chunks.DURABILITY_HEADER, "majority")
-        enough = len(holders) >= required(self._cluster.copies, durability)
-        body = receipts.ReceiptBody(
-            CLUSTER_ID,
-            1,
-            self.number,
-            context.user.user_id,
-            context.headers[chunks.SESSION_HEADER],
-            int(context.headers[chunks.BEGIN_HEADER]),
-            [
-                receipts.Holding(
-                    [receipts.Holder(holder.number, holder.boot) for holder in holders],
-                    [directory.ChunkRef(digest, len(content)) for digest, content in came.items()],
-                )
-            ],
-        )
-        return chunks.PutReply(
-            boot=self.boot, receipt=receipts.sign(body, KEY), short=[] if enough else list(came)
-        )
-
-    async def get(self, context: Context, request: chunks.GetRequest) -> Pieces:
-        if self.hang_gets:
-            await self._cluster.for_ever()
-        self.gets.append(len(request.hashes))
-        return Pieces(self._frames(request.hashes))
-
-    async def _frames(self, hashes: list[bytes]) -> AsyncIterator[bytes]:
-        for at, digest in enumerate(hashes):
-            if self.hang_within_gets and at == len(hashes) // 2:
-                await self._cluster.for_ever()
-            name = digest
-            content = self.chunks.get(digest)
-            if digest in self.corrupt:
-                yield chunks.head(name, 0, chunks.CORRUPT)  # type: ignore[arg-type]
-            elif content is None:
-                yield chunks.head(name, 0, chunks.MISSING)  # type: ignore[arg-type]
-            else:
-                if self.lies:
-                    content = bytes([content[0] ^ 1]) + content[1:]
-                yield chunks.head(name, len(content)) + content  # type: ignore[arg-type]
 
 
 class FakeCluster:
@@ -194,7 +66,7 @@ class FakeCluster:
         self.refusals: list[CairnError] = []
         self.horizon = 0
         self._replies: dict[str, tuple[bytes, commits.CommitReply | CairnError]] = {}
-        self._inodes = 1
+        self._names = Names()
         names = [endpoint.name for endpoint in endpoints.CONTROL]
         handlers = {name: self._counted(name, getattr(self, name, _nothing)) for name in names}
         self.app = application(
@@ -317,14 +189,10 @@ class FakeCluster:
     def _at(self, at: str | None) -> tuple[int, Tree]:
         commit = len(self.trees) - 1 if at is None else int(at)
         if commit < self.horizon:
-            from cairnfs.errors import BeforeHorizon
-
             raise BeforeHorizon(f"commit {commit} is gone")
         return commit, self.trees[commit]
 
     def _entry(self, path: bytes, node: Node) -> directory.Entry:
-        from cairnfs.wire.names import to_text
-
         text, base64 = to_text(path.rpartition(b"/")[2])
         return directory.Entry(
             name=text,
@@ -339,18 +207,13 @@ class FakeCluster:
             mtime_us=node.mtime_us,
         )
 
-    def _look(self, tree: Tree, path: bytes) -> Node:
-        if path not in tree:
-            raise NotFound("no such path", path=path.decode(errors="replace"))
-        return tree[path]
-
     async def stat(self, context: Context, request: directory.StatRequest) -> directory.StatReply:
         commit, tree = self._at(request.at)
         results = []
         for text in request.paths:
             try:
                 path = text.raw()
-                results.append(directory.StatResult(entry=self._entry(path, self._look(tree, path))))
+                results.append(directory.StatResult(entry=self._entry(path, look(tree, path))))
             except CairnError as error:
                 results.append(directory.StatResult(error=problems.from_error(error)))
         return directory.StatReply(commit=commit, incarnation=1, results=results)
@@ -363,7 +226,7 @@ class FakeCluster:
             start = bytes.fromhex(name)
         commit, tree = self._at(at)
         path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()
-        if self._look(tree, path).kind != "directory":
+        if look(tree, path).kind != "directory":
             raise NotADirectory
         prefix = path.rstrip(b"/") + b"/"
         names = sorted(
@@ -383,7 +246,7 @@ class FakeCluster:
     async def open(self, context: Context, request: directory.OpenRequest) -> directory.OpenReply:
         commit, tree = self._at(request.at)
         path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()
-        node = self._look(tree, path)
+        node = look(tree, path)
         if node.kind == "directory":
             raise IsADirectory
         entry = self._entry(path, node)
@@ -437,88 +300,13 @@ class FakeCluster:
                     proven.update(chunk.hash for chunk in holding.chunks)
         tree = dict(self.tree)
         number = len(self.trees)
-        results = [self._apply(tree, operation, number, proven) for operation in request.operations]
+        results = [self._names.apply(tree, operation, number, proven) for operation in request.operations]
         self.trees.append(tree)
         self.commit_sizes.append(len(request.operations))
         self.committed.set()
         return commits.CommitReply(commit=number, at_us=number, incarnation=1, results=results)
 
-    def _apply(
-        self, tree: Tree, operation: commits.Operation, number: int, proven: set[bytes]
-    ) -> commits.OperationResult:
-        path = directory.PathText(path=operation.path, path_b64=operation.path_b64).raw()
-        if isinstance(operation, commits.Write):
-            return self._write(tree, path, operation, number, proven)
-        if isinstance(operation, commits.MakeDirectory):
-            if path in tree:
-                if tree[path].kind == "directory" and operation.parents:
-                    return commits.OperationResult(inode=tree[path].inode)
-                raise Exists
-            self._parents(tree, path, number, make=operation.parents)
-            return self._place(tree, path, Node(0, number, "directory", mode=operation.mode or 0o755))
-        node = self._look(tree, path)
-        if isinstance(operation, commits.Remove):
-            if operation.expected not in (None, f"1.{node.inode}.{node.commit}"):
-                raise VersionChanged
-            below = [key for key in tree if key.startswith(path + b"/")]
-            if below and not operation.recursive:
-                raise NotEmpty
-            for key in [path, *below]:
-                del tree[key]
-            return commits.OperationResult(inode=node.inode)
-        target = directory.PathText(path=operation.target, path_b64=operation.target_b64).raw()
-        if target in tree and not operation.replace:
-            raise Exists
-        for key in [path, *(key for key in tree if key.startswith(path + b"/"))]:
-            tree[target + key[len(path) :]] = tree.pop(key)
-        return commits.OperationResult(inode=node.inode, etag=f"1.{node.inode}.{node.commit}")
-
-    def _write(
-        self, tree: Tree, path: bytes, operation: commits.Write, number: int, proven: set[bytes]
-    ) -> commits.OperationResult:
-        if any(chunk.hash not in proven for chunk in operation.chunks):
-            raise NotDurable
-        now = tree.get(path)
-        if now is not None and now.kind == "directory":
-            raise IsADirectory
-        if operation.expected == "none" and now is not None:
-            raise Exists
-        if operation.expected not in (None, "none") and (
-            now is None or operation.expected != f"1.{now.inode}.{now.commit}"
-        ):
-            raise VersionChanged
-        self._parents(tree, path, number, make=operation.parents)
-        node = Node(
-            now.inode if now else 0,
-            number,
-            "file",
-            [directory.ChunkRef(*chunk) for chunk in operation.chunks],
-            operation.size,
-            operation.mode or 0o644,
-            operation.mtime_us or number,
-        )
-        return self._place(tree, path, node)
-
-    def _parents(self, tree: Tree, path: bytes, number: int, *, make: bool) -> None:
-        parent = path.rpartition(b"/")[0] or b"/"
-        if parent not in tree:
-            if not make:
-                raise NotFound("a directory on the way is missing")
-            self._parents(tree, parent, number, make=True)
-            self._place(tree, parent, Node(0, number, "directory", mode=0o755))
-        elif tree[parent].kind != "directory":
-            raise NotADirectory
-
-    def _place(self, tree: Tree, path: bytes, node: Node) -> commits.OperationResult:
-        if node.inode == 0:
-            self._inodes += 1
-            node.inode = self._inodes
-        tree[path] = node
-        return commits.OperationResult(inode=node.inode, etag=f"1.{node.inode}.{node.commit}")
-
     async def settle(self, context: Context, request: commits.SettleRequest) -> commits.SettleReply:
-        from cairnfs.errors import Aborted
-
         if request.request_id not in self._replies:
             self._replies[request.request_id] = (b"", Aborted("it was given up"))
             return commits.SettleReply(outcome="aborted")

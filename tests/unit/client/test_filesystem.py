@@ -24,6 +24,7 @@ from cairnfs.errors import (
     VersionChanged,
 )
 from tests.unit.client.fake_cluster import FakeCluster
+from tests.unit.client.fake_tree import Node
 
 MIB = 1024 * 1024
 
@@ -162,8 +163,6 @@ async def test_stat_many_keeps_the_order_and_asks_in_pages(cluster: FakeCluster,
 async def test_a_long_directory_is_one_listing(cluster: FakeCluster, files: Filesystem) -> None:
     async with files.connection.upload("majority"):
         pass
-    from tests.unit.client.fake_cluster import Node
-
     for number in range(2500):
         cluster.tree[b"/%05d" % number] = Node(number + 10, 0, "file")
     listing = files.list("/")

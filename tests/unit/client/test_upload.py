@@ -10,6 +10,7 @@ import pytest
 from cairnfs.client import courier, upload
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.transfer import Budget
+from cairnfs.clock import SystemClock
 from cairnfs.core.placement import group_of
 from cairnfs.errors import NoSpace, TooFewCopies, Unavailable
 from cairnfs.ids import Hash
@@ -145,6 +146,10 @@ async def test_what_is_under_way_stays_within_the_budget(
             await super().take(size)
             held.append(8 * MIB - self._free)
 
+    async def slowly() -> None:
+        await SystemClock().sleep(0.05)
+
+    cluster.on_put = slowly
     files = connect()
     files.connection.budget = Watched(8 * MIB)
     data = random_bytes(seed, 40 * MIB)

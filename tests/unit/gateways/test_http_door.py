@@ -3,98 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import random
-import shutil
-import zlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-import pytest_asyncio
 
-from cairnfs.client import credentials
-from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.transfer import ChunkPlane
-from cairnfs.clock import SystemClock
 from cairnfs.errors import ChunkLost, LengthMismatch, OutcomeUnknown
-from cairnfs.gateways.http import clients as pool
-from cairnfs.gateways.http.door import Door, door
-from cairnfs.gateways.http.routing import RoutingTransport
-from cairnfs.net.inprocess import InProcessTransport
-from cairnfs.net.serving import Server, application
-from cairnfs.net.transport import Body, Request
-from cairnfs.testing.cluster import CONTROL, PASSWORD, Cluster, cluster
 from cairnfs.wire.directory import ListReply
-from cairnfs.wire.problems import Problem
+from tests.unit.gateways.scene import MIB, Scene
 
-# One cluster serves all tests here, so they share its loop.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-MIB = 1024 * 1024
-DOOR = "http://door"
-
-
-@dataclass
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def problem(self) -> str:
-        assert self.headers["content-type"] == "application/problem+json"
-        return msgspec.json.decode(self.body, type=Problem).code
-
-
-class Scene:
-    """A cluster, a door to it, and ann, who has a token."""
-
-    def __init__(self, here: Cluster, files: Filesystem, token: str) -> None:
-        self.cluster = here
-        self.files = files
-        self.token = token
-        self.clock = SystemClock()
-        self.door: Door = door(
-            control=CONTROL, transport=RoutingTransport({}, here.network), clock=self.clock
-        )
-        self.app = application(
-            endpoints=[],
-            handlers={},
-            authenticate=None,  # type: ignore[arg-type]
-            clock=self.clock,
-            mounts={"/files": self.door},
-            title="door",
-        )
-        self.transport = InProcessTransport({DOOR: self.app})
-
-    async def ask(
-        self, method: str, target: str, body: Body = b"", *, auth: str | None = "", **headers: str
-    ) -> Answer:
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        if auth is not None:
-            given["authorization"] = auth or f"Bearer {self.token}"
-        request = Request(method, DOOR, f"/files{target}", given, body)
-        async with await self.transport.request(request) as response:
-            return Answer(response.status, response.headers, await response.read(64 * MIB))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def scene() -> AsyncIterator[Scene]:
-    async with cluster(fileservers=3) as here:
-        files = await here.user("ann")
-        reply = await credentials.login(here.network, CONTROL, SystemClock(), "ann", PASSWORD)
-        made = Scene(here, files, reply.token)
-        yield made
-        await made.door.close()
-
-
-@pytest.fixture
-def home(scene: Scene, request: pytest.FixtureRequest) -> str:
-    """A directory for each test."""
-    return f"/home/ann/{zlib.crc32(request.node.name.encode())}"
 
 
 async def test_a_file_comes_and_goes(scene: Scene, home: str) -> None:
@@ -271,58 +191,6 @@ async def test_what_the_door_does_not_do(scene: Scene, home: str) -> None:
     assert (await scene.ask("PUT", home, b"x", if_none_match='"1.1.1"')).status in (201, 204, 409)
 
 
-async def test_the_caller_is_who_acts(scene: Scene, home: str) -> None:
-    await scene.cluster.user("ben")
-    ben = await credentials.login(scene.cluster.network, CONTROL, scene.clock, "ben", PASSWORD)
-    await scene.ask("PUT", f"{home}/f", b"ann's")
-    for method in ("GET", "PUT", "DELETE"):
-        answer = await scene.ask(method, f"{home}/f", auth=f"Bearer {ben.token}")
-        assert (answer.status, answer.problem) == (403, "forbidden")
-
-
-@pytest.mark.parametrize(
-    "auth", [None, "Bearer x.y.z", "Digest abc", "Basic %%%", "Basic bm9ib2R5", "Bearer "]
-)
-async def test_strangers_are_asked_to_log_in(scene: Scene, auth: str | None) -> None:
-    answer = await scene.ask("GET", "/Hello.txt", auth=auth)
-    assert answer.status == 401
-    assert "www-authenticate" in answer.headers
-
-
-def basic(name: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
-
-
-async def test_name_and_password_do_on_this_machine(scene: Scene, home: str) -> None:
-    answer = await scene.ask("PUT", f"{home}/f", b"x", auth=basic("ann", PASSWORD))
-    assert answer.status == 201
-    answer = await scene.ask("GET", f"{home}/f", auth=basic("ann", "wrong"))
-    assert (answer.status, answer.problem) == (401, "bad_credentials")
-
-
-async def test_name_and_password_are_not_taken_over_an_open_network(scene: Scene) -> None:
-    async def elsewhere(scope, receive, send):  # type: ignore[no-untyped-def]
-        await scene.app({**scope, "client": ("192.0.2.7", 5)}, receive, send)
-
-    transport = InProcessTransport({DOOR: elsewhere})
-    request = Request("GET", DOOR, "/files/x", {"authorization": basic("ann", PASSWORD)})
-    async with await transport.request(request) as response:
-        assert response.status == 403
-
-
-async def test_clients_are_kept_and_their_number_is_bounded(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, home: str
-) -> None:
-    monkeypatch.setattr(pool, "CLIENTS_MAX", 2)
-    kept = scene.door._clients._kept
-    for _ in range(3):
-        await scene.ask("PUT", f"{home}/f", b"x")
-    await scene.ask("GET", f"{home}/f", auth=basic("ann", PASSWORD))
-    await scene.cluster.user("eve")
-    await scene.ask("GET", f"{home}/f", auth=basic("eve", PASSWORD))
-    assert len(kept) == 2
-
-
 async def test_long_files_stream_both_ways(scene: Scene, home: str, seed: int) -> None:
     data = random.Random(seed).randbytes(9 * MIB + 5)
 
@@ -415,50 +283,3 @@ async def test_an_answer_that_breaks_off_cannot_be_taken_for_whole(
         await scene.ask("GET", f"{home}/f")
     early = await scene.ask("GET", f"{home}/f")
     assert (early.status, early.problem) == (500, "chunk_lost")
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-async def test_curl(scene: Scene, home: str, tmp_path: Path, seed: int) -> None:
-    server = Server(scene.app, host="127.0.0.1", port=0)
-    await server.start()
-    try:
-        url = f"http://127.0.0.1:{server.port}/files{home}"
-        data = random.Random(seed).randbytes(3 * MIB + 11)
-        (tmp_path / "up").write_bytes(data)
-        auth = ("-H", f"Authorization: Bearer {scene.token}")
-        assert await _curl(*auth, "-T", tmp_path / "up", f"{url}/deep/") == "201"
-        assert (
-            await _curl(*auth, "-T", tmp_path / "up", f"{url}/deep/again", "-H", "Expect: 100-continue")
-            == "201"
-        )
-        assert await _curl(*auth, "-T", tmp_path / "up", f"{url}/deep/up", "-H", "If-None-Match: *") == "412"
-        assert await _curl("-u", f"ann:{PASSWORD}", "-o", tmp_path / "down", f"{url}/deep/up") == "200"
-        assert (tmp_path / "down").read_bytes() == data
-        assert await _curl(*auth, "-r", "100-199", "-o", tmp_path / "part", f"{url}/deep/up") == "206"
-        assert (tmp_path / "part").read_bytes() == data[100:200]
-        assert await _curl(*auth, "-I", "-o", tmp_path / "head", f"{url}/deep/up") == "200"
-        (tmp_path / "down").write_bytes(data[:1000])
-        assert await _curl(*auth, "-C", "-", "-o", tmp_path / "down", f"{url}/deep/up") == "206"
-        assert (tmp_path / "down").read_bytes() == data
-        assert await _curl(*auth, "-X", "DELETE", f"{url}/deep?recursive=1") == "204"
-        assert await _curl(*auth, "--path-as-is", f"{url}/../x") == "400"
-        assert await _curl(*auth, "-T", "-", f"{url}/piped", stdin=data) == "201"
-        assert await scene.files.read_file(f"{home}/piped") == data
-    finally:
-        await server.stop()
-
-
-async def _curl(*arguments: object, stdin: bytes = b"") -> str:
-    process = await asyncio.create_subprocess_exec(
-        "curl",
-        "-sS",
-        "-w",
-        "%{http_code}",
-        "-m",
-        "30",
-        *map(str, arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    out, _ = await process.communicate(stdin)
-    return out.decode()[-3:]
