@@ -88,8 +88,10 @@ PLANTED = [
     ),
     (
         "dentry",
-        "INSERT INTO dentry SELECT parent, name, 3, 4, inode, kind FROM dentry"
-        f" WHERE inode = {F} AND born = 2",
+        (
+            "INSERT INTO dentry SELECT parent, name, 3, 4, inode, kind FROM dentry"
+            f" WHERE inode = {F} AND born = 2"
+        ),
     ),
     ("dentry", "DELETE FROM orphan"),
     ("version", f"UPDATE version SET died = 4 WHERE inode = {F} AND died <> {NEVER}"),

@@ -24,10 +24,15 @@ from cairnfs.metadata.ops.steps import MkdirStep, RemoveStep, RenameStep, Step, 
 from cairnfs.metadata.ops.write import write
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession
-from cairnfs.wire.commits import OPERATIONS_MAX, CommitReply, CommitRequest, OperationResult
+from cairnfs.wire.commits import (
+    MESSAGE_MAX_BYTES,
+    OPERATIONS_MAX,
+    CommitReply,
+    CommitRequest,
+    OperationResult,
+)
 from cairnfs.wire.receipts import ReceiptBody
 
-MESSAGE_MAX_BYTES = 4096
 _REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 #: How often a commit loads again what its later steps need, after an earlier one moved directories.
 _LOADS = 8

@@ -21,7 +21,7 @@ def commit(tx: Tx, now: ClockRow, at: Moment | None) -> CommitNumber:
         return now.commit_number
     if at.commit is not None:
         return check(now, at.commit)
-    when_us = at.at_us if at.at_us is not None else tx.now_us() - (at.ago_us or 0)
+    when_us = at.at_us if at.at_us is not None else max(0, tx.now_us() - (at.ago_us or 0))
     number = commits.newest_at(tx, when_us)
     if number is None:
         raise NoSuchCommit("that time is before the first commit")

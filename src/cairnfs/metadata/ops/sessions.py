@@ -15,9 +15,7 @@ from cairnfs.metadata.ops import leader
 from cairnfs.metadata.rows import clock, sessions
 from cairnfs.metadata.rows.sessions import Session
 from cairnfs.metadata.state import State, Want
-from cairnfs.wire.sessions import RenewReply
-
-LABEL_MAX_BYTES = 255
+from cairnfs.wire.sessions import LABEL_MAX_BYTES, RenewReply
 
 
 class BeginSession:

@@ -11,6 +11,7 @@ import msgspec
 
 from cairnfs.core import manifest
 from cairnfs.core.manifest import CHUNK_MAX_BYTES, Chunk, Leaf
+from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.permissions import DIRECTORY_MODE, FILE_MODE, MODE_MAX
 from cairnfs.errors import BadRequest, LengthMismatch, TooLarge
 from cairnfs.ids import Hash, Path
@@ -18,7 +19,6 @@ from cairnfs.metadata.ops import expect
 from cairnfs.metadata.ops.expect import Expected
 from cairnfs.wire import commits, names
 
-_TIME_MAX_US = 2**61
 _HASH_BYTES = 32
 
 
@@ -92,7 +92,7 @@ def _write(path: Path, operation: commits.Write) -> WriteStep:
     total = sum(chunk.size for chunk in chunks)
     if total != operation.size:
         raise LengthMismatch(f"the chunks have {total} bytes, the file {operation.size}")
-    if operation.mtime_us is not None and not -_TIME_MAX_US <= operation.mtime_us <= _TIME_MAX_US:
+    if operation.mtime_us is not None and not EARLIEST_US <= operation.mtime_us <= LATEST_US:
         raise BadRequest("a time out of range")
     leaves = tuple(manifest.leaves(chunks))
     return WriteStep(
