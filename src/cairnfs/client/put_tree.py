@@ -24,7 +24,7 @@ from cairnfs.client.upload import Upload
 from cairnfs.client.workers import in_thread
 from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
 from cairnfs.core import names as rules
-from cairnfs.core.chunking import SINGLE_MAX_BYTES, split
+from cairnfs.core.chunking import CUT_AVERAGE_BYTES, SINGLE_MAX_BYTES, split
 from cairnfs.errors import IsADirectory, NotADirectory
 from cairnfs.ids import Path
 from cairnfs.wire import names
@@ -35,6 +35,8 @@ from cairnfs.wire.directory import ChunkRef
 _READ_FILES = 64
 _READ_BYTES = 4 * 1024 * 1024
 _SCAN_ENTRIES = 512
+#: Chunks in one commit, roughly: with their receipts they must fit into one request.
+_WINDOW_CHUNKS = 200_000
 
 
 async def put_file(
@@ -130,17 +132,19 @@ class PutTree:
 
     async def _windows(self, root: Found) -> AsyncGenerator[list[Found], None]:
         """What each commit will hold."""
-        window = [root]
+        window, chunks = [root], 0
         found = scan(self._local)
         while entries := await in_thread(_take, found):
             for entry in entries:
                 if isinstance(entry, Skipped):
                     self._skip(entry)
                     continue
-                if len(window) == OPERATIONS_MAX:
+                cut = 1 + entry.size // CUT_AVERAGE_BYTES
+                if len(window) == OPERATIONS_MAX or chunks + cut > _WINDOW_CHUNKS:
                     yield window
-                    window = []
+                    window, chunks = [], 0
                 window.append(entry)
+                chunks += cut
         yield window
 
     def _skip(self, skipped: Skipped) -> None:

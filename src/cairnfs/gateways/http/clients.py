@@ -30,6 +30,8 @@ from cairnfs.net.transport import Transport
 
 CLIENTS_MAX = 64
 REQUESTS_MAX = 128
+#: Chunk bytes in flight for all callers together; the process has other work to do.
+IN_FLIGHT_BYTES = 10 * 1024 * 1024
 IDLE_S = 60.0
 #: After so long a password counts only if it is still the right one.
 PASSWORD_S = 300.0
@@ -56,7 +58,7 @@ class Clients:
         self._clock = clock
         self._secret = secrets.token_bytes(32)
         self._kept: dict[bytes, _Kept] = {}
-        self._budget = Budget()
+        self._budget = Budget(IN_FLIGHT_BYTES)
         self._requests = 0
         self._sweeper: asyncio.Task[None] | None = None
 
