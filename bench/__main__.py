@@ -26,6 +26,8 @@ from bench.site import FULL, QUICK, Scale, Site
 _RESULTS = Path(__file__).parent / "results"
 #: Streams, their copies, and everything else, in sizes of a stream.
 _SPACE = 10
+_QUIET_LOAD = 0.5
+_BUSY = ", others were at work: these are not this machine's figures, only its figures just now"
 
 
 def main() -> int:
@@ -36,7 +38,7 @@ def main() -> int:
     asked.directory.mkdir(parents=True, exist_ok=True)
     _check_space(asked.directory, scale)
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=asked.directory))
-    began = time.monotonic()
+    began, load = time.monotonic(), os.getloadavg()[0]
     try:
         figures, failures = _measure(directory, scale, asked.only)
     finally:
@@ -44,7 +46,7 @@ def main() -> int:
             print(f"kept: {directory}", file=sys.stderr)
         else:
             shutil.rmtree(directory, ignore_errors=True)
-    machine = _machine(scale, time.monotonic() - began)
+    machine = _machine(scale, time.monotonic() - began, load)
     print("\n".join(f"{name}: {value}" for name, value in machine.items()))
     print("\n" + table.render(figures))
     for failure in failures:
@@ -86,10 +88,11 @@ def _check_space(directory: Path, scale: Scale) -> None:
         sys.exit(f"bench: {directory} has {free >> 30} GiB free and {needed >> 30} are needed; try --quick")
 
 
-def _machine(scale: Scale, seconds: float) -> dict[str, object]:
+def _machine(scale: Scale, seconds: float, load: float) -> dict[str, object]:
     return {
         "cairnfs": cairnfs.__version__,
         "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
+        "before": f"load {load:.1f}{_BUSY if load > _QUIET_LOAD else ''}",
         "cluster": "1 control plane (SQLite), 3 fileservers, 3 copies, all on this machine and one disk",
         "clients": "each a process of its own; by python: the synchronous Python client",
         "runs": f"median of {scale.repeats}, the machine's limit taken before each; {seconds:.0f} s in all",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from bench import processes
 
@@ -12,7 +13,6 @@ ROLLUP = "55-7f ---p 00000000 00:00 0 [rollup]\nRss:    2048 kB\nPss:     841 kB
 
 def test_a_name_with_parentheses_does_not_shift_the_fields() -> None:
     assert processes.parent_of(STAT) == 7
-    assert processes.cpu_ticks(STAT) == 40
 
 
 def test_a_field_is_found_by_its_whole_name() -> None:
@@ -24,7 +24,7 @@ def test_this_process_has_memory_time_and_a_family() -> None:
     me = os.getpid()
     assert 0 < processes.pss_bytes(me) <= processes.rss_bytes(me) * 2
     assert processes.peak_rss_bytes(me) > 0
-    assert processes.cpu_s(me) > 0
+    assert 0 < processes.cpu_s(me) <= time.process_time()
     assert me in processes.children([os.getppid()])
     assert processes.mentions(me, "python")
 
