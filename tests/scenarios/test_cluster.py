@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.people import Person, eventually, gone
+from tests.scenarios.people import Person, eventually, gone, kill_what_is_left
 
 PROCESSES = ["control", "fileserver-1", "fileserver-2", "fileserver-3"]
 
@@ -195,6 +195,28 @@ def test_two_ups_at_once_make_one_cluster(person: Person) -> None:
     assert sum(b"is up already" in out for out, _ in said) == 1
     assert person.does("cat", "/Hello.txt").out
     person.does("down")
+
+
+def test_a_second_cluster_takes_the_login_and_says_so(person: Person, tmp_path: Path) -> None:
+    person.does("up", "--detach", "--port", "0", "--fileservers", "1")
+    first = person.does("status", "--json").document["url"]
+    second = Person(person.home, tmp_path / "second")
+    try:
+        ended = second.does("up", "--detach", "--port", "0", "--fileservers", "1")
+        assert f"--url {first}" in ended.err
+        assert second.does("status", "--json").document["url"] != first
+        person.does("down")
+        # Neither a stop and start of the first one takes it back.
+        ended = person.does("up", "--detach")
+        assert ended.err == ""
+        assert second.does("status", "--json").document["url"] != first
+        user = second.does("whoami", "--json").document["user"]
+        person.does("login", user, "--url", first)
+        assert person.does("status", "--json").document["url"] == first
+        second.does("down")
+        person.does("down")
+    finally:
+        kill_what_is_left(second)
 
 
 def test_what_others_may_not_read_is_closed(person: Person) -> None:

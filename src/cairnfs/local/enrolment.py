@@ -39,14 +39,17 @@ def enrol(places: ClusterPlaces, cluster: ClusterFile, tell: Callable[[str], Non
             account.signup(cluster.url, known.name, known.password, invitation=secret)
     entered = profile.load()
     # Until the first run has come to its end, the login is to be the new administrator's.
-    if known is None or (entered is not None and (cluster.welcomed or _is(entered, known, cluster))):
-        return known.name if known is not None and entered != before else None
-    try:
-        account.login(cluster.url, known.name, known.password)
-    except BadCredentials:
-        tell(f"the password in {places.administrator} is out of date; log in with: cairn login")
-        return None
-    return known.name
+    if known is not None and not (entered and (cluster.welcomed or _is(entered, known, cluster))):
+        try:
+            entered = account.login(cluster.url, known.name, known.password)
+        except BadCredentials:
+            tell(f"the password in {places.administrator} is out of date; log in with: cairn login")
+    if before is not None and entered is not None and before.url != entered.url:
+        tell(
+            f"your saved login was {before.user} at {before.url}; "
+            f"to return there: cairn login {before.user} --url {before.url}"
+        )
+    return entered.user if entered is not None and entered != before else None
 
 
 def administrators_client(places: ClusterPlaces, url: str) -> Client | None:
