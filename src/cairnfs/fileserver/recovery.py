@@ -74,7 +74,7 @@ class Recovery:
         self._flush_entries = flush_entries
         self._release = release
         self._background = background
-        directory.mkdir(exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
 
     def open(self) -> Opened:
         """The index, complete. Raises OSError, StoreFull."""

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from cairnfs.fileserver.identity import claim
 from cairnfs.fileserver.puts import Outcome, Put
-from cairnfs.fileserver.store import Held
+from cairnfs.fileserver.store import Held, Store
 from cairnfs.fileserver.trouble import ChunkMissing, ChunkRefused, CorruptChunk, StoreClosed, WrongHash
 from cairnfs.ids import CommitNumber, Hash
-from tests.unit.fileserver.shelves import SMALL, Shelf, begins, datum, flip, hash_of, put, stored
+from tests.unit.fileserver.shelves import (
+    CLUSTER,
+    SERVER,
+    SMALL,
+    Shelf,
+    begins,
+    datum,
+    flip,
+    hash_of,
+    put,
+    stored,
+)
 
 
 def test_what_was_put_is_got_by_its_hash(shelf: Shelf) -> None:
@@ -35,6 +48,16 @@ def test_it_is_there_after_closing_and_opening_with_nothing_to_replay(shelf: She
     assert store.stats().index_rebuilt == ""
     assert [store.get(hash_of(data)) for data in everything] == everything
     assert (begins(store), store.stats().chunk_bytes) == before
+
+
+def test_nobody_else_on_the_machine_can_look_inside(tmp_path: Path) -> None:
+    claim(tmp_path / "d", CLUSTER, SERVER)
+    store = Store.open(tmp_path / "d")
+    stored(store, b"x")
+    store.close()
+    inside = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert len(inside) == 4
+    assert all(path.stat().st_mode & 0o077 == 0 for path in inside)
 
 
 def test_each_opening_has_a_boot_id_of_its_own(shelf: Shelf) -> None:
