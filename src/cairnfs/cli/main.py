@@ -6,6 +6,7 @@ What belongs here: starting a command, ending the process. What does not: which 
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -38,6 +39,10 @@ def run() -> int:
 def guarded(work: Callable[[], int]) -> int:
     """The status of `work`, or of what went wrong in it, which is said in one line on stderr."""
     _leave_when_told()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character is shown its number, not an error.
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = work()
         sys.stdout.flush()
