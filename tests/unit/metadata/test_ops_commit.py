@@ -86,6 +86,15 @@ def test_a_commit_has_1_to_1000_operations_and_a_short_message(ledger: Ledger) -
     ) == [(1000, "thousand")]
 
 
+def test_a_commit_makes_at_most_10000_files_and_directories(ledger: Ledger) -> None:
+    before = ledger.verify()
+    deep = "/d" * 1000
+    with pytest.raises(e.TooManyOperations):
+        ledger.commit(*[mkdir(f"/{n}{deep}", parents=True) for n in range(10)])
+    assert ledger.verify() == before
+    ledger.commit(*[mkdir(f"/{n}{deep}", parents=True) for n in range(9)])
+
+
 def test_numbers_follow_each_other_and_times_grow(ledger: Ledger) -> None:
     first = ledger.newest()
     outcomes = ledger.batch(
@@ -179,6 +188,8 @@ def test_a_receipt_is_for_one_user_and_session(ledger: Ledger) -> None:
         ledger.do(ledger.prepared(write("/f"), session=theirs, receipts=[]))
     with pytest.raises(e.SessionEnded):
         ledger.do(ledger.prepared(write("/f"), session=SessionId("0" * 32), receipts=[]))
+    with pytest.raises(e.SessionEnded):
+        ledger.prepared(write("/f"), session=SessionId("a\0b"), receipts=[])
 
 
 def test_receipts_die_with_their_session(ledger: Ledger) -> None:

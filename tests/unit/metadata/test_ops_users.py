@@ -178,6 +178,16 @@ def test_settling_tells_the_outcome_or_makes_it_aborted(database: Database) -> N
     assert other.outcome == "aborted"
 
 
+@pytest.mark.parametrize("request_id", ["", "x" * 65, "a\0b", "a b"])
+def test_what_no_request_id_can_be(request_id: str) -> None:
+    with pytest.raises(e.BadRequest):
+        Settle(UserId(1), RequestId(request_id), deadline=NEVER_LATE)
+
+
+def test_nobody_has_a_name_that_no_database_can_hold(database: Database) -> None:
+    assert database.read(lambda tx: users.find(tx, "a\0b")) is None
+
+
 # secrets and the leader
 
 

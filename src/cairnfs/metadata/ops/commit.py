@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from cairnfs.core.durability import Holding
 from cairnfs.core.manifest import Chunk
 from cairnfs.core.permissions import Person
-from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, TooManyOperations
+from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, SessionEnded, TooManyOperations
 from cairnfs.ids import BootId, CommitNumber, FileserverId, Hash, Incarnation, Path, RequestId, SessionId
 from cairnfs.metadata.ops import steps
 from cairnfs.metadata.ops.durable import Durability
@@ -33,7 +33,9 @@ from cairnfs.wire.commits import (
 )
 from cairnfs.wire.receipts import ReceiptBody
 
-_REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+#: Files and directories that one commit may make, those made on the way included.
+INODES_MAX = 10_000
+_ID = re.compile(r"[0-9a-f]{32}")  # of requests and of sessions
 #: How often a commit loads again what its later steps need, after an earlier one moved directories.
 _LOADS = 8
 
@@ -87,8 +89,11 @@ class Commit:
         stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
         view = state.tree.view
         results, loads, misses = [], 0, view.misses
+        inodes_end = state.counters["next_inode"] + INODES_MAX
         for at, step in enumerate(self._steps):
             results.append(self._decide(state, stamp, step))
+            if state.counters["next_inode"] > inodes_end:
+                raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
             if view.misses > misses and loads < _LOADS:
                 state.prefetch(want for wants in self._wants[at + 1 :] for want in wants)
                 loads, misses = loads + 1, view.misses
@@ -139,7 +144,7 @@ def prepare(
     `body_hash` is the BLAKE3 of the request as it came, `deadline` in seconds of the monotonic clock.
     Raises the errors of `errors.Usage`, TooManyOperations, TooLarge, ReceiptInvalid.
     """
-    if not _REQUEST_ID.fullmatch(request.request_id):
+    if not _ID.fullmatch(request.request_id):
         raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
     if not request.operations:
         raise BadRequest("a commit has at least one operation")
@@ -147,6 +152,8 @@ def prepare(
         raise TooManyOperations(f"a commit has at most {OPERATIONS_MAX} operations")
     if len(request.message.encode(errors="replace")) > MESSAGE_MAX_BYTES or "\0" in request.message:
         raise BadRequest(f"a message has at most {MESSAGE_MAX_BYTES} bytes and no NUL")
+    if request.session is not None and not _ID.fullmatch(request.session):
+        raise SessionEnded("there never was a session of that name")
     _check_bound(person, request, receipts)
     made = [steps.step(operation) for operation in request.operations]
     return Commit(

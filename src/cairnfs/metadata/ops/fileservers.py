@@ -166,9 +166,8 @@ def heartbeat(tx: Tx, fileserver: FileserverId, user: UserId, request: Heartbeat
 
     Raises NotFound, Forbidden, and Conflict where the heartbeat is of an earlier start.
     """
-    _own(tx, fileserver, user)
-    now = clock.read(tx)
-    beat = fileservers.beat(
+    known, now = _own(tx, fileserver, user), clock.read(tx)
+    beat = known.boot == request.boot and fileservers.beat(
         tx,
         fileserver,
         BootId(request.boot),

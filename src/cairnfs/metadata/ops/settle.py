@@ -6,14 +6,19 @@ recorded may anybody be told that the commit will never take effect.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, cast
 
+from cairnfs.errors import BadRequest
 from cairnfs.ids import RequestId, UserId
 from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey
 from cairnfs.metadata.state import State, Want
 from cairnfs.wire import codec
 from cairnfs.wire.commits import CommitReply, SettleReply
 from cairnfs.wire.problems import Problem
+
+#: Wider than what a commit may have: asking is harmless.
+_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 class Settle:
@@ -23,7 +28,9 @@ class Settle:
     answer_type = None
 
     def __init__(self, user: UserId, request: RequestId, *, deadline: float) -> None:
-        """`deadline` in seconds of the monotonic clock."""
+        """`deadline` in seconds of the monotonic clock. Raises BadRequest for what no id can be."""
+        if not _REQUEST_ID.fullmatch(request):
+            raise BadRequest("request_id has 1 to 64 letters, digits, - or _")
         self.deadline = deadline
         self._user = user
         self._request = request

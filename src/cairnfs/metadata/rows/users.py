@@ -30,7 +30,9 @@ _COLUMNS = ", ".join(User.__struct_fields__)
 
 
 def by_name(tx: Tx, name: str) -> User | None:
-    """The user of this name."""
+    """The user of this name, which may be any text."""
+    if "\0" in name:  # which PostgreSQL takes in no text
+        return None
     row = tx.row(f"SELECT {_COLUMNS} FROM users WHERE name = ?", name)
     return None if row is None else User(*row)
 
