@@ -127,8 +127,8 @@ class Filesystem:
 
     async def stat_many(self, paths: Sequence[PathLike], at: At = None) -> Sequence[Entry | CairnError]:
         """What paths lead to at one commit, in their order: an entry, or why there is none."""
-        checked = [as_path(path) for path in paths]
-        return (await listing.stat_paths(self.connection, checked, as_at(at))).results
+        checked, moment = [as_path(path) for path in paths], as_at(at)
+        return (await listing.stat_paths(self.connection, checked, moment)).results if checked else []
 
     async def list(self, path: PathLike, at: At = None) -> AsyncGenerator[Entry, None]:
         """A directory's entries in the order of their names' bytes, all at one commit."""

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from cairnfs.errors import BadRequest
 
+#: The years 1 to 9999 but for their outermost days: in every zone a date can be made of it.
+EARLIEST_US, LATEST_US = -62_135_510_400_000_000, 253_402_214_400_000_000
+
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO = re.compile(r"([0-9]{1,9})([smhdw])")
 _TIME = re.compile(

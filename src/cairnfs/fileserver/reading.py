@@ -30,7 +30,6 @@ TURN_BYTES = 1024 * 1024
 INVENTORY_MAX = 10_000
 DEEP_MAX = 64
 FETCH_TIMEOUT_S = 20.0
-FETCH_CHUNKS_MAX = 64
 
 
 class Reading:
@@ -75,8 +74,8 @@ class Reading:
 
     async def fetch(self, context: Context, request: wire.FetchRequest) -> wire.FetchReply:
         """Copy chunks that this member lacks from others, in the order given; rotten ones are replaced."""
-        if len(request.hashes) > FETCH_CHUNKS_MAX:
-            raise TooLarge(f"one request fetches at most {FETCH_CHUNKS_MAX} chunks")
+        if len(request.hashes) > wire.FETCH_CHUNKS_MAX:
+            raise TooLarge(f"one request fetches at most {wire.FETCH_CHUNKS_MAX} chunks")
         missing = {_hash(raw) for raw in request.hashes}
         fetched = 0
         for source in request.sources:

@@ -71,7 +71,11 @@ def _operation(endpoint: Endpoint[Any, Any]) -> _Json:
         "operationId": endpoint.name,
         "tags": [endpoint.service],
         "summary": endpoint.summary,
-        "parameters": [*_path_parameters(endpoint.path), {"$ref": "#/components/parameters/deadline"}],
+        "parameters": [
+            *_path_parameters(endpoint.path),
+            *_header_parameters(endpoint.headers),
+            {"$ref": "#/components/parameters/deadline"},
+        ],
         "responses": {"200": _answer(endpoint), **_refusals(endpoint)},
         "security": [] if endpoint.access == "anyone" else [{"bearer": []}],
         "x-cairn-access": endpoint.access,
@@ -90,6 +94,22 @@ def _path_parameters(path: str) -> list[_Json]:
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,128}$"},
         }
         for name in re.findall(r"{(\w+)}", path)
+    ]
+
+
+_NUMBER: _Json = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+_HEADERS: dict[str, _Json] = {
+    chunks.SESSION_HEADER: {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    chunks.BEGIN_HEADER: _NUMBER,
+    chunks.DURABILITY_HEADER: {"enum": ["majority", "all"], "default": "majority"},
+    chunks.MAP_HEADER: _NUMBER,
+}
+
+
+def _header_parameters(headers: Mapping[str, bool]) -> list[_Json]:
+    return [
+        {"name": name, "in": "header", "required": required, "schema": _HEADERS[name]}
+        for name, required in headers.items()
     ]
 
 

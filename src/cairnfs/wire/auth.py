@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from cairnfs.wire.codec import Moment, Reply, Request, Whole
+from msgspec import Meta
+
+from cairnfs.wire.codec import Moment, Reply, Request
+
+ONE_TIME_MS_MIN, ONE_TIME_MS_MAX = 1_000, 7 * 24 * 3600 * 1000
 
 
 class KeysReply(Reply, kw_only=True):
@@ -100,9 +104,9 @@ class WhoamiReply(Reply, kw_only=True):
 
 
 class OneTimeRequest(Request, kw_only=True):
-    """Ask for a one-time join token (fileservers) or invitation (people)."""
+    """Ask for a one-time join token (fileservers) or invitation (people), good for 1 s to 7 days."""
 
-    ttl_ms: Whole = 600_000
+    ttl_ms: Annotated[int, Meta(ge=ONE_TIME_MS_MIN, le=ONE_TIME_MS_MAX)] = 600_000
 
 
 class OneTimeReply(Reply, kw_only=True):

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import Annotated
 
 from cairnfs.core.manifest import CHUNK_MAX_BYTES
 from cairnfs.errors import LengthMismatch, TooLarge
 from cairnfs.ids import Hash
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.commits import Receipt
+from cairnfs.wire.shapes import HashBytes, listed
 
 MEDIA_TYPE = "application/vnd.cairn.chunks"
 PUT_BODY_MAX_BYTES = 32 * 1024 * 1024
 GET_CHUNKS_MAX = 1024
+FETCH_CHUNKS_MAX = 64
 
 #: Request headers of a put. The names are lower case, as ASGI gives them.
 SESSION_HEADER = "cairn-session"
@@ -55,13 +58,13 @@ class ForwardReply(Reply, kw_only=True):
 class GetRequest(Request, kw_only=True):
     """At most GET_CHUNKS_MAX hashes; the answer is a row of frames in the same order."""
 
-    hashes: list[bytes]
+    hashes: Annotated[list[HashBytes], listed(GET_CHUNKS_MAX)]
 
 
 class FetchRequest(Request, kw_only=True):
     """Asked of a member that lacks chunks: copy them from these fileservers, tried in this order."""
 
-    hashes: list[bytes]
+    hashes: Annotated[list[HashBytes], listed(FETCH_CHUNKS_MAX)]
     sources: list[Whole]
 
 

@@ -6,11 +6,14 @@ change of members, addresses or states.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from cairnfs.wire.codec import Reply, Request, Whole
+from cairnfs.wire.shapes import Address, Boot, BootOrNone, text
 
 State = Literal["up", "suspect", "down", "full"]
+ZONE_MAX_CHARS = 64
+Zone = Annotated[str, text(ZONE_MAX_CHARS)]
 
 
 class FileserverInfo(Reply, kw_only=True):
@@ -39,9 +42,9 @@ class JoinRequest(Request, kw_only=True):
     """A new fileserver, with a one-time join token. `address` is where it serves."""
 
     join_token: str
-    address: str
-    boot: str
-    zone: str = ""
+    address: Address
+    boot: BootOrNone
+    zone: Zone = ""
     capacity_bytes: Whole = 0
 
     def __repr__(self) -> str:
@@ -66,9 +69,9 @@ class JoinReply(Reply, kw_only=True):
 class RegisterRequest(Request, kw_only=True):
     """A fileserver that joined before starts again: new boot id, perhaps a new address."""
 
-    address: str
-    boot: str
-    zone: str = ""
+    address: Address
+    boot: Boot
+    zone: Zone = ""
     capacity_bytes: Whole = 0
 
 

@@ -7,14 +7,28 @@ order. Later ways in (staged transactions) end in the same operations.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from cairnfs.wire.codec import Moment, Reply, Request, Whole
+from msgspec import Meta
+
+from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.problems import Problem
+from cairnfs.wire.shapes import (
+    ETagString,
+    Expectation,
+    FileTime,
+    Id,
+    Mode,
+    PathBase64,
+    PathString,
+    listed,
+    text,
+)
 
 OPERATIONS_MAX = 1000
 FILE_CHUNKS_MAX = 1_048_576
+MESSAGE_MAX_BYTES = 4096
 COMMIT_BODY_MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -25,33 +39,33 @@ class Write(Request, kw_only=True, tag_field="op", tag="write"):
     `parents`: make missing directories on the way. `mode` counts for a new file only.
     """
 
-    path: str
-    path_b64: str | None = None
-    chunks: list[ChunkRef]
+    path: PathString
+    path_b64: PathBase64 | None = None
+    chunks: Annotated[list[ChunkRef], listed(FILE_CHUNKS_MAX)]
     size: Whole
-    expected: str | None = None
+    expected: Expectation | None = None
     parents: bool = False
-    mode: Whole | None = None
-    mtime_us: Moment | None = None
+    mode: Mode | None = None
+    mtime_us: FileTime | None = None
     durability: Literal["majority", "all"] = "majority"
 
 
 class MakeDirectory(Request, kw_only=True, tag_field="op", tag="mkdir"):
     """Make a directory. With `parents`, missing ones on the way too, and one that is there is fine."""
 
-    path: str
-    path_b64: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
     parents: bool = False
-    mode: Whole | None = None
+    mode: Mode | None = None
 
 
 class Remove(Request, kw_only=True, tag_field="op", tag="remove"):
     """Remove a file or an empty directory; with `recursive` a directory and all below it."""
 
-    path: str
-    path_b64: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
     recursive: bool = False
-    expected: str | None = None
+    expected: ETagString | None = None
 
 
 class Rename(Request, kw_only=True, tag_field="op", tag="rename"):
@@ -60,12 +74,12 @@ class Rename(Request, kw_only=True, tag_field="op", tag="rename"):
     A file may replace a file, a directory an empty directory; with `replace` false nothing.
     """
 
-    path: str
-    path_b64: str | None = None
-    target: str
-    target_b64: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
+    target: PathString
+    target_b64: PathBase64 | None = None
     replace: bool = True
-    expected: str | None = None
+    expected: ETagString | None = None
 
 
 Operation = Write | MakeDirectory | Remove | Rename
@@ -82,12 +96,12 @@ class Receipt(Request, kw_only=True):
 class CommitRequest(Request, kw_only=True):
     """At most OPERATIONS_MAX operations. A session is needed where receipts are given."""
 
-    request_id: str
-    deadline_ms: Whole = 30_000
-    operations: list[Operation]
-    session: str | None = None
+    request_id: Id
+    deadline_ms: Annotated[int, Meta(ge=1, le=2**63 - 1)] = 30_000
+    operations: Annotated[list[Operation], listed(OPERATIONS_MAX, 1)]
+    session: Id | None = None
     receipts: list[Receipt] = []
-    message: str = ""
+    message: Annotated[str, text(MESSAGE_MAX_BYTES)] = ""
 
 
 class OperationResult(Reply, kw_only=True):
@@ -109,7 +123,7 @@ class CommitReply(Reply, kw_only=True):
 class SettleRequest(Request, kw_only=True):
     """Ask for the outcome of a commit whose answer was lost."""
 
-    request_id: str
+    request_id: Id
 
 
 class SettleReply(Reply, kw_only=True):

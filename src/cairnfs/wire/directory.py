@@ -6,12 +6,15 @@ that commit reads one consistent tree. `at` is what `core.moment` reads: commit,
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
 
 from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.problems import Problem
+from cairnfs.wire.shapes import AtString, ChunkSize, ETagString, HashBytes, PathBase64, PathString, listed
 
 STAT_PATHS_MAX = 1000
 LIST_ENTRIES_MAX = 1000
@@ -21,8 +24,8 @@ OPEN_CHUNKS_MAX = 16384
 class PathText(Request, kw_only=True):
     """One path; see `wire.names`."""
 
-    path: str
-    path_b64: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
 
     @classmethod
     def of(cls, raw: bytes) -> PathText:
@@ -38,8 +41,8 @@ class PathText(Request, kw_only=True):
 class ChunkRef(NamedTuple):
     """One chunk of a file: hash (32 bytes; base64 in JSON) and size in bytes."""
 
-    hash: bytes
-    size: Whole
+    hash: HashBytes
+    size: ChunkSize
 
 
 class Entry(Reply, kw_only=True):
@@ -64,8 +67,8 @@ class Entry(Reply, kw_only=True):
 class StatRequest(Request, kw_only=True):
     """At most STAT_PATHS_MAX paths."""
 
-    paths: list[PathText]
-    at: str | None = None
+    paths: Annotated[list[PathText], listed(STAT_PATHS_MAX, 1)]
+    at: AtString | None = None
 
 
 class StatResult(Reply, kw_only=True):
@@ -86,11 +89,11 @@ class StatReply(Reply, kw_only=True):
 class ListRequest(Request, kw_only=True):
     """A directory's entries in the order of their names' bytes. A cursor keeps the first page's commit."""
 
-    path: str
-    path_b64: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
     cursor: str | None = None
-    limit: Whole = LIST_ENTRIES_MAX
-    at: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=LIST_ENTRIES_MAX)] = LIST_ENTRIES_MAX
+    at: AtString | None = None
 
 
 class ListReply(Reply, kw_only=True):
@@ -108,12 +111,12 @@ class OpenRequest(Request, kw_only=True):
     `known` is an ETag: where it is still the version, the reply says `unchanged` and no chunks.
     """
 
-    path: str
-    path_b64: str | None = None
-    at: str | None = None
-    known: str | None = None
+    path: PathString
+    path_b64: PathBase64 | None = None
+    at: AtString | None = None
+    known: ETagString | None = None
     start: Whole = 0
-    limit: Whole = OPEN_CHUNKS_MAX
+    limit: Annotated[int, Meta(ge=1, le=OPEN_CHUNKS_MAX)] = OPEN_CHUNKS_MAX
 
 
 class OpenReply(Reply, kw_only=True):

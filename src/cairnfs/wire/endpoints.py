@@ -7,6 +7,7 @@ endpoints carry frames (`wire/chunks.py`) instead of JSON on one side and are ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from cairnfs import errors as e
@@ -24,7 +25,8 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     """One request that a service answers. `path` may hold `{parameters}` of [A-Za-z0-9_-]+.
 
     `request` None: no body (GET, DELETE). `frames`: which side carries chunk frames, not JSON.
-    `access`: "user" is anyone who is logged in, fileservers included.
+    `access`: "user" is anyone who is logged in, fileservers included. `headers`: those it reads besides
+    what all do, each True where it has to come.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     errors: tuple[type[e.CairnError], ...] = ()
     frames: Literal["", "request", "reply"] = ""
     body_max_bytes: int = 1024 * 1024
+    headers: Mapping[str, bool] = {}
 
 
 _PATHS = (e.BadName, e.PathTooLong, e.NotFound, e.NotADirectory, e.Forbidden)
@@ -326,6 +329,12 @@ PUT_CHUNKS = Endpoint(
     (e.HashMismatch, e.LengthMismatch, e.TooLarge, e.NotAMember, e.NoSpace, e.TooFewCopies),
     "request",
     chunks.PUT_BODY_MAX_BYTES,
+    {
+        chunks.SESSION_HEADER: True,
+        chunks.BEGIN_HEADER: True,
+        chunks.DURABILITY_HEADER: False,
+        chunks.MAP_HEADER: False,
+    },
 )
 FORWARD_CHUNKS = Endpoint(
     "forward_chunks",
@@ -339,6 +348,7 @@ FORWARD_CHUNKS = Endpoint(
     (e.HashMismatch, e.LengthMismatch, e.TooLarge, e.NoSpace),
     "request",
     chunks.PUT_BODY_MAX_BYTES,
+    {chunks.BEGIN_HEADER: True},
 )
 GET_CHUNKS = Endpoint(
     "get_chunks",

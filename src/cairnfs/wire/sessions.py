@@ -8,13 +8,18 @@ oldest commit that the session may still read, or at which its oldest unfinished
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from cairnfs.wire.codec import Reply, Request, Whole
+from cairnfs.wire.shapes import text
+
+LABEL_MAX_BYTES = 255
 
 
 class SessionRequest(Request, kw_only=True):
     """Begin a session. `label` tells people what it is: host and command."""
 
-    label: str = ""
+    label: Annotated[str, text(LABEL_MAX_BYTES)] = ""
 
 
 class SessionReply(Reply, kw_only=True):

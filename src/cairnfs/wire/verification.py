@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
+from cairnfs.ids import GROUPS
 from cairnfs.wire.codec import Reply, Request, Whole
+from cairnfs.wire.shapes import HASH_BYTES
+
+_Group = Annotated[int, Meta(ge=0, le=GROUPS - 1)]
+_Bound = Annotated[bytes, Meta(max_length=HASH_BYTES)]
 
 
 class Finding(Reply, kw_only=True):
@@ -23,8 +32,8 @@ class VerifyDatabaseReply(Reply, kw_only=True):
 class VerifyGroupsRequest(Request, kw_only=True):
     """Compare groups `first` to `last` (inclusive) with the members' inventories."""
 
-    first: Whole
-    last: Whole
+    first: _Group
+    last: _Group
     deep: bool = False
 
 
@@ -42,8 +51,8 @@ class VerifyGroupsReply(Reply, kw_only=True):
 class InventoryRequest(Request, kw_only=True):
     """Asked of a fileserver: its chunks with low <= hash < high, in order. `deep` reads every byte."""
 
-    low: bytes
-    high: bytes | None = None
+    low: _Bound
+    high: _Bound | None = None
     limit: Whole = 10_000
     deep: bool = False
 

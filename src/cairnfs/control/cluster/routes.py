@@ -23,6 +23,7 @@ from cairnfs.metadata.ops import cluster, fileservers
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.cluster import (
+    ZONE_MAX_CHARS,
     ClusterMap,
     HeartbeatReply,
     HeartbeatRequest,
@@ -34,7 +35,6 @@ from cairnfs.wire.cluster import (
 from cairnfs.wire.codec import Empty
 
 _BOOT_CHARS = range(8, 65)
-_ZONE_MAX_CHARS = 64
 
 
 class ClusterRoutes:
@@ -138,7 +138,7 @@ def _check_place(address: str, boot: str | None, zone: str, capacity_bytes: int)
         raise BadRequest("address is http://HOST:PORT or https://HOST:PORT")
     if boot is not None and not (len(boot) in _BOOT_CHARS and boot.isalnum() and boot.isascii()):
         raise BadRequest("boot is 8 to 64 letters and digits")
-    if len(zone) > _ZONE_MAX_CHARS or not zone.isprintable():
-        raise BadRequest(f"zone has at most {_ZONE_MAX_CHARS} printable characters")
+    if len(zone) > ZONE_MAX_CHARS or not zone.isprintable():
+        raise BadRequest(f"zone has at most {ZONE_MAX_CHARS} printable characters")
     if capacity_bytes < 0:
         raise BadRequest("capacity_bytes is not negative")
