@@ -15,7 +15,7 @@ from typing import NamedTuple
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
 from cairnfs.client.transfer import Beat, Budget, ChunkPlane
-from cairnfs.client.workers import in_thread
+from cairnfs.client.workers import on_bytes
 from cairnfs.clock import Clock
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.errors import CairnError, ChunkLost, ChunkMissing, ChunkNotYet
@@ -122,7 +122,7 @@ class Downloads:
 async def _genuine(item: Item[bytes], content: bytes) -> bool:
     if len(content) < _LARGE_BYTES:
         return hash_bytes(content) == item.chunk
-    return await in_thread(hash_bytes, content) == item.chunk
+    return await on_bytes(hash_bytes, content) == item.chunk
 
 
 def _verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:

@@ -25,7 +25,7 @@ from cairnfs.client.local_files import (
 from cairnfs.client.progress import Meter
 from cairnfs.client.reading import Version, open_version
 from cairnfs.client.results import OnProgress, Tree
-from cairnfs.client.workers import in_thread
+from cairnfs.client.workers import on_disk
 from cairnfs.core import names as rules
 from cairnfs.core.chunking import SINGLE_MAX_BYTES
 from cairnfs.errors import BadName
@@ -96,7 +96,7 @@ class GetTree:
         before = self._connection.downloads.received_bytes
         hold = await self._connection.sessions.hold(self._commit)
         try:
-            await in_thread(make_directory, self._local, root.mode)
+            await on_disk(make_directory, self._local, root.mode)
             await self._work()
         finally:
             hold.release()
@@ -131,7 +131,7 @@ class GetTree:
                 self._check(path, taken)
                 local = self._local_path(path)
                 if entry.kind == "directory":
-                    await in_thread(make_directory, local, entry.mode)
+                    await on_disk(make_directory, local, entry.mode)
                     self._directories += 1
                 else:
                     await self._wanted.put(_Wanted(path, entry.size, local))
@@ -178,16 +178,16 @@ async def _save(version: Version, local: bytes, preserve: bool, meter: Meter) ->
     mtime_us = version.entry.mtime_us if preserve else None
     if version.size <= SINGLE_MAX_BYTES:
         content = await version.read()
-        await in_thread(_save_short, content, local, version.entry.mode, mtime_us)
+        await on_disk(_save_short, content, local, version.entry.mode, mtime_us)
         meter.moved(version.size)
     else:
-        draft = await in_thread(Draft, local, version.entry.mode)
+        draft = await on_disk(Draft, local, version.entry.mode)
         try:
             async with aclosing(version.pieces()) as pieces:
                 async for piece in pieces:
-                    await in_thread(draft.write, piece)
+                    await on_disk(draft.write, piece)
                     meter.moved(len(piece))
-            await in_thread(draft.publish, mtime_us)
+            await on_disk(draft.publish, mtime_us)
         finally:
             draft.discard()
     meter.done()

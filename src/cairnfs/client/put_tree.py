@@ -21,7 +21,7 @@ from cairnfs.client.progress import Meter, Part
 from cairnfs.client.results import SKIPPED_MAX, Durability, OnProgress, Skipped, Tree
 from cairnfs.client.sources import Hashed, chunks_of, hashed
 from cairnfs.client.upload import Upload
-from cairnfs.client.workers import in_thread
+from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
 from cairnfs.core import names as rules
 from cairnfs.core.chunking import CUT_AVERAGE_BYTES, SINGLE_MAX_BYTES, split
@@ -43,13 +43,13 @@ async def put_file(
     connection: Connection, local: LocalPath, target: Target, *, preserve: bool, tell: OnProgress | None
 ) -> Tree:
     """One local file becomes the file at the target's path, with its mode."""
-    found = await in_thread(look, local)
+    found = await on_disk(look, local)
     target = replace(target, mode=found.mode, mtime_us=found.mtime_us if preserve else None)
     if found.directory:
         raise IsADirectory("local: it is a directory, not a file", path=names.printable(found.path))
     meter = Meter(connection.clock, tell)
     meter.files_total, meter.bytes_total = 1, found.size
-    stream = await in_thread(open_to_read, local)
+    stream = await on_disk(open_to_read, local)
     with stream, local_errors(local):
         written = await write_file(connection, target, stream, moved=meter.moved)
     meter.done()
@@ -85,7 +85,7 @@ class PutTree:
 
     async def run(self) -> Tree:
         """Move everything; `remote` is the tree's root itself afterwards."""
-        root = await in_thread(look, self._local)
+        root = await on_disk(look, self._local)
         if not root.directory:
             raise NotADirectory("local: it is no directory", path=names.printable(root.path))
         counting = asyncio.create_task(self._count()) if self._meter.listened else None
@@ -128,13 +128,13 @@ class PutTree:
             ]
             return len(sizes), sum(sizes)
 
-        self._meter.files_total, self._meter.bytes_total = await in_thread(count)
+        self._meter.files_total, self._meter.bytes_total = await on_disk(count)
 
     async def _windows(self, root: Found) -> AsyncGenerator[list[Found], None]:
         """What each commit will hold."""
         window, chunks = [root], 0
         found = scan(self._local)
-        while entries := await in_thread(_take, found):
+        while entries := await on_disk(_take, found):
             for entry in entries:
                 if isinstance(entry, Skipped):
                     self._skip(entry)
@@ -186,7 +186,7 @@ class PutTree:
             if run[0].directory:
                 operations.extend(self._directory(found) for found in run)
                 continue
-            contents = await in_thread(_read_all, run)
+            contents = await on_disk(_read_all, run)
             for found, chunks in zip(run, contents, strict=True):
                 sent = await self._send(found, chunks, upload, part)
                 operations.append(self._target(found).operation(sent))
@@ -203,7 +203,7 @@ class PutTree:
                 part.moved(chunk.size)
             return [ChunkRef(*chunk) for chunk, _ in chunks]
         sent = []
-        with await in_thread(open_to_read, found.path) as stream, local_errors(found.path):
+        with await on_disk(open_to_read, found.path) as stream, local_errors(found.path):
             async for chunk, content in chunks_of(stream):
                 await upload.add(chunk, content)
                 part.moved(chunk.size)

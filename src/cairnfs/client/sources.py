@@ -12,7 +12,7 @@ import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import BinaryIO, Protocol, TypeGuard
 
-from cairnfs.client.workers import in_thread
+from cairnfs.client.workers import on_bytes
 from cairnfs.core.chunking import SINGLE_MAX_BYTES, Splitter, split
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.errors import BadRequest
@@ -41,9 +41,9 @@ async def chunks_of(content: Content) -> AsyncIterator[Hashed]:
         return
     splitter = Splitter()
     async for piece in pieces_of(content):
-        for chunk in await in_thread(_feed, splitter, piece):
+        for chunk in await on_bytes(_feed, splitter, piece):
             yield chunk
-    for chunk in await in_thread(_finish, splitter):
+    for chunk in await on_bytes(_finish, splitter):
         yield chunk
 
 
@@ -148,7 +148,7 @@ async def _cut_next(views: Iterator[memoryview], size: int) -> list[Hashed]:
         view = next(views, None)
         return [] if view is None else [hashed(view)]
 
-    return cut() if size <= SINGLE_MAX_BYTES // 4 else await in_thread(cut)
+    return cut() if size <= SINGLE_MAX_BYTES // 4 else await on_bytes(cut)
 
 
 def _feed(splitter: Splitter, piece: bytes) -> list[Hashed]:

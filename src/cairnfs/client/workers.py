@@ -1,7 +1,8 @@
-"""Threads for what would hold up the event loop: local files, hashing, cutting.
+"""Threads for what would hold up the event loop: local files, and apart from them hashing and cutting.
 
-Two per process and no more: the disk and the hash function gain nothing from others, and each thread
-brings an allocator's arena of its own, which large chunks fragment. Used from any event loop.
+Few and no more: neither the disk nor the hash function gains from others, and each thread brings an
+allocator's arena of its own, which large chunks fragment. A local file that blocks for ever (a pipe
+without a reader) does not hold up hashing. Used from any event loop.
 """
 
 from __future__ import annotations
@@ -15,25 +16,28 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_THREADS = 2
-_pool: ThreadPoolExecutor | None = None
+_THREADS = {"disk": 2, "bytes": 1}
+_pools: dict[str, ThreadPoolExecutor] = {}
 
 
-async def in_thread(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run `work` on one of the threads and wait for its result."""
-    global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="cairn worker")
-    if kwargs:
-        return await asyncio.get_running_loop().run_in_executor(_pool, lambda: work(*args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_pool, work, *args)
+async def on_disk(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run work on local files beside the loop, and wait for its result."""
+    assert not kwargs, "executors pass positional arguments only"
+    return await asyncio.get_running_loop().run_in_executor(_pool("disk"), work, *args)
 
 
-def _after_fork() -> None:
-    """The threads stayed with the parent."""
-    global _pool
-    _pool = None
+async def on_bytes(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run work on bytes in memory beside the loop, and wait for its result."""
+    assert not kwargs, "executors pass positional arguments only"
+    return await asyncio.get_running_loop().run_in_executor(_pool("bytes"), work, *args)
+
+
+def _pool(name: str) -> ThreadPoolExecutor:
+    if name not in _pools:
+        _pools[name] = ThreadPoolExecutor(_THREADS[name], thread_name_prefix=f"cairn {name}")
+    return _pools[name]
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    # The threads stayed with the parent.
+    os.register_at_fork(after_in_child=_pools.clear)
