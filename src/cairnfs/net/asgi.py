@@ -13,7 +13,7 @@ import secrets
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol
 
-from cairnfs.errors import BadRequest, CairnError, LengthMismatch, TooLarge
+from cairnfs.errors import BadRequest, CairnError, LengthMismatch, TooLarge, UnsupportedMedia
 from cairnfs.wire import codec, problems
 
 Scope = MutableMapping[str, Any]
@@ -69,7 +69,13 @@ class Headers(Mapping[str, str]):
         return len(self.raw)
 
     def announced(self) -> int | None:
-        """Content-Length in bytes, if there is one. Raises LengthMismatch where it is no number."""
+        """Content-Length in bytes, if there is one.
+
+        Raises LengthMismatch where it is no number, UnsupportedMedia for a body in a transfer coding
+        besides chunked: it would be taken for what it decodes to.
+        """
+        if self.raw.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise UnsupportedMedia("of the transfer codings only chunked is understood")
         text = self.raw.get(b"content-length")
         if text is None:
             return None

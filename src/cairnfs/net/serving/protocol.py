@@ -36,6 +36,30 @@ SWALLOW_S = 10.0
 _log = structlog.get_logger("net.serving")
 
 
+class Turnstile:
+    """How many connections were turned away since somebody last looked; shared by a server's connections."""
+
+    __slots__ = ("turned_away",)
+
+    def __init__(self) -> None:
+        self.turned_away = 0
+
+    def look(self) -> int:
+        """Give the number and begin anew."""
+        counted, self.turned_away = self.turned_away, 0
+        return counted
+
+
+class _Trailers(list[tuple[bytes, bytes]]):
+    """Where fields after a chunked body go: nowhere. They must not pass for headers, nor fill the memory."""
+
+    def append(self, field: tuple[bytes, bytes]) -> None:
+        """Forget it."""
+
+
+_TRAILERS = _Trailers()
+
+
 class ConnectionPeer:
     """The other end of one exchange on one connection."""
 
@@ -73,9 +97,11 @@ class BoundedProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         clock: Clock,
+        turnstile: Turnstile,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._clock = clock
+        self._turnstile = turnstile
         #: What was read since the head began; the read in which it began counts whole.
         self._head_bytes = 0
         self._read_bytes = 0
@@ -90,7 +116,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, or drop it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
-            _log.error("too many connections", limit=CONNECTIONS_MAX)
+            self._turnstile.turned_away += 1
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -151,6 +177,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_head = False
         self._in_body = True
+        self.headers = _TRAILERS
         self._answered_at = None
         peer: Any = ConnectionPeer(self, self.cycle)
         self.scope["extensions"] = {asgi.PEER: peer}

@@ -13,6 +13,7 @@ import functools
 import ipaddress
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import structlog
@@ -22,7 +23,7 @@ from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Conflict
 from cairnfs.net import tls as tls_files
 from cairnfs.net.asgi import ASGIApp
-from cairnfs.net.serving.protocol import BoundedProtocol
+from cairnfs.net.serving.protocol import CONNECTIONS_MAX, BoundedProtocol, Turnstile
 from cairnfs.net.tls import TlsFiles
 
 #: Longer than any client of ours keeps an idle connection, so that it is never we who close one just
@@ -65,10 +66,12 @@ class Server:
         self._fd = fd
         self._clock = clock or SystemClock()
         context = None if tls is None else tls_files.server_context(tls)
+        self._turnstile = Turnstile()
+        connection = functools.partial(BoundedProtocol, clock=self._clock, turnstile=self._turnstile)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
-                http=functools.partial(BoundedProtocol, clock=self._clock),  # type: ignore[arg-type]
+                http=connection,  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -154,13 +157,21 @@ class Server:
         return self._uvicorn.connections()
 
     def sweep(self) -> None:
-        """End the connections that stalled; done every few seconds by itself."""
+        """End the connections that stalled; done every few seconds by itself.
+
+        However many strangers misbehave, the log gets a line a reason and sweep.
+        """
         now = self._clock.monotonic()
+        ended: Counter[str] = Counter()
         for connection in self.connections:
             why = connection.stalled(now)
             if why:
-                _log.info("connection ended", why=why)
+                ended[why] += 1
                 connection.transport.abort()
+        for why, count in ended.items():
+            _log.info("connections ended", why=why, count=count)
+        if turned_away := self._turnstile.look():
+            _log.error("too many connections", limit=CONNECTIONS_MAX, turned_away=turned_away)
 
 
 class _Uvicorn(uvicorn.Server):

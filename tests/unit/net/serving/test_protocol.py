@@ -68,6 +68,25 @@ async def test_many_requests_in_one_read_do_not_count_as_one_head() -> None:
         writer.close()
 
 
+async def test_fields_after_the_body_are_no_headers() -> None:
+    """Whoever stands between may have checked the headers; nothing may slip in behind them."""
+    sent = (
+        b"POST /v1/ask HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b'c\r\n{"text":"x"}\r\n0\r\nAuthorization: Bearer user:ann\r\n\r\n'
+    )
+    async with serving(service()) as server:
+        assert problem_in(await raw(server, sent)).code == "unauthenticated"
+
+
+async def test_a_body_in_another_transfer_coding_is_not_taken_for_the_bytes_it_stands_for() -> None:
+    sent = (
+        b"POST /v1/ask HTTP/1.1\r\nAuthorization: Bearer user:ann\r\nContent-Type: application/json\r\n"
+        b'Transfer-Encoding: gzip, chunked\r\n\r\nc\r\n{"text":"x"}\r\n0\r\n\r\n'
+    )
+    async with serving(service()) as server:
+        assert problem_in(await raw(server, sent)).code == "unsupported_media"
+
+
 async def test_an_upgrade_is_not_taken_up() -> None:
     async with serving(service()) as server:
         for protocol in (b"h2c", b"websocket"):
@@ -192,11 +211,17 @@ async def test_after_a_refused_body_the_connection_goes_on() -> None:
 
 
 @pytest.mark.loud
-async def test_over_the_limit_of_connections_new_ones_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_over_the_limit_of_connections_new_ones_are_dropped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("cairnfs.net.serving.protocol.CONNECTIONS_MAX", 2)
     async with serving(service()) as server:
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(3)]
         await closed(opened[2][0])
         assert len(server.connections) == 2
+        assert not caplog.records
+        server.sweep()
+        server.sweep()
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
         for _, writer in opened:
             writer.close()
