@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from cairnfs.clock import Clock
 from cairnfs.errors import Busy, CairnError, Unavailable, Unreachable
 from cairnfs.ids import FileserverId, Hash
 from cairnfs.net.calls import Calls
+from cairnfs.net.transport import Body
 from cairnfs.wire import chunks as wire
 from cairnfs.wire import endpoints
 from cairnfs.wire.receipts import Holder
@@ -23,6 +24,8 @@ from cairnfs.wire.receipts import Holder
 LANES = 2
 REQUEST_MAX_BYTES = 8 * 1024 * 1024
 WAITING_MAX_BYTES = 64 * 1024 * 1024
+#: Up to here one piece is cheaper to send; beyond it, copying all of it would cost more.
+JOINED_MAX_BYTES = 256 * 1024
 #: A member that has not answered for so long is treated as hung. Nobody waits for it as long as that
 #: where enough others hold the chunks (`put.GRACE_S`).
 TIMEOUT_S = 4.0
@@ -118,11 +121,12 @@ class Forwarder:
             for digest, data in waiting.chunks:
                 parts += (wire.head(digest, len(data)), data)
         peer = self._peer()
-        body = b"".join(parts)
+        length = sum(map(len, parts))
+        body: Body = b"".join(parts) if length <= JOINED_MAX_BYTES else _each(parts)
         reply = await peer.calls.send(
             endpoints.FORWARD_CHUNKS,
             body,
-            length=len(body),
+            length=length,
             timeout_s=TIMEOUT_S,
             # The highest of all protects each of them at least as long as its own would.
             headers={wire.BEGIN_HEADER: str(max(waiting.begin for waiting in batch))},
@@ -143,3 +147,8 @@ class Forwarder:
         for waiting in batch:
             if not waiting.answer.done():
                 waiting.answer.set_exception(error)
+
+
+async def _each(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
