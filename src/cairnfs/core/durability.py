@@ -57,4 +57,8 @@ def present(
     holders: Iterable[Holder], members: Collection[FileserverId], boots: Mapping[FileserverId, BootId]
 ) -> int:
     """How many of the holders are members and still at the start at which they took the chunk."""
-    return sum(1 for fileserver, boot in holders if fileserver in members and boots.get(fileserver) == boot)
+    count = 0
+    for fileserver, boot in holders:
+        if fileserver in members and boots.get(fileserver) == boot:
+            count += 1
+    return count

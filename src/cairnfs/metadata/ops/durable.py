@@ -41,7 +41,7 @@ class _Use(NamedTuple):
 class Durability:
     """The receipts of one commit, sorted for judging. Made outside the clock, used inside."""
 
-    __slots__ = ("_chunks", "_needs", "_oldest", "_uses", "holdings", "proofs", "steps")
+    __slots__ = ("_chunks", "_complete", "_needs", "_oldest", "_uses", "holdings", "proofs", "steps")
 
     def __init__(self, steps: Sequence[Step], holdings: Sequence[Holding]) -> None:
         """Raises LengthMismatch where a receipt and the commit disagree about a size."""
@@ -56,13 +56,14 @@ class Durability:
         self.proofs: dict[Hash, Proof] = rules.proofs(self.holdings, needs)
         self._uses: dict[_Claim, _Use] = {}
         self._chunks: dict[_Claim, list[Hash]] = {}
+        self._complete = True  # every chunk has a receipt
         for step in self.steps:
             for chunk in step.chunks:
                 self._use(step, chunk)
 
     def unproven(self, step: WriteStep) -> list[Chunk]:
         """The chunks of a step that no receipt speaks of."""
-        return [chunk for chunk in step.chunks if chunk.hash not in self.proofs]
+        return [] if self._complete else [one for one in step.chunks if one.hash not in self.proofs]
 
     def check_receipts(self, state: State, needs: int) -> None:
         """Raises NotDurable unless all that receipts speak of has enough holders now.
@@ -104,6 +105,7 @@ class Durability:
     def _use(self, step: WriteStep, chunk: Chunk) -> None:
         proof = self.proofs.get(chunk.hash)
         if proof is None:
+            self._complete = False
             return
         if proof.size != chunk.size:
             raise LengthMismatch(

@@ -77,14 +77,14 @@ class State:
         files: list[Path] = []
         live: list[SessionId] = []
         for want in wants:
-            if isinstance(want, WantSession):
+            if isinstance(want, bytes):
+                paths.append(want)
+            elif isinstance(want, WantSession):
                 live.append(want.session)
             elif isinstance(want, WantEmpty):
                 empty.append(want.path)
-            elif isinstance(want, WantChunks):
-                files.append(want.path)
             else:
-                paths.append(want)
+                files.append(want.path)
         self.tree.view.prefetch([*paths, *empty, *files])
         self.tree.look_inside(self._inodes(empty, DIRECTORY))
         self.content.load_chunks(self.tree, self._inodes(files, FILE))

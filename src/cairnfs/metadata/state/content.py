@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from cairnfs.core import manifest
 from cairnfs.core.manifest import Leaf
@@ -25,6 +26,8 @@ HASH_BYTES = 32
 
 def leaf_hashes(of: bytes) -> list[Hash]:
     """The hashes that a manifest concatenates."""
+    if len(of) == HASH_BYTES:  # most files are small
+        return [Hash(of)]
     return [Hash(of[at : at + HASH_BYTES]) for at in range(0, len(of), HASH_BYTES)]
 
 
@@ -95,7 +98,7 @@ class Content:
 
         Raises LengthMismatch where a chunk is known with another size.
         """
-        named = Counter(leaf for of in manifests for leaf in leaf_hashes(of))
+        named = Counter(chain.from_iterable(map(leaf_hashes, manifests)))
         present = leaf_rows.present(self.tx, named)
         leaf_rows.refer(self.tx, [(leaf, count) for leaf, count in named.items() if leaf in present])
         new = {leaf: self.leaves[leaf] for leaf in named if leaf not in present}
@@ -110,7 +113,9 @@ class Content:
         self._base.update(new)
 
     def _write_chunks(self, new: Mapping[Hash, Leaf]) -> None:
-        referred = Counter(chunk for leaf in new.values() for chunk in manifest.entries(leaf.entries))
-        rows = [(one.hash, one.size, count, self.copies.get(one.hash, 0)) for one, count in referred.items()]
+        referred = Counter(chain.from_iterable(manifest.entries(leaf.entries) for leaf in new.values()))
+        rows = [
+            (digest, size, count, self.copies.get(digest, 0)) for (digest, size), count in referred.items()
+        ]
         if chunks.refer(self.tx, rows) != len(rows):
             raise LengthMismatch("a chunk is already known with another size")
