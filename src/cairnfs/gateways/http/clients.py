@@ -102,6 +102,8 @@ class Clients:
         if kept is not None:
             return kept
         await self._make_room()
+        if (kept := self._kept.get(key)) is not None:
+            return kept
         kept = self._kept[key] = _Kept(now)
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = asyncio.create_task(self._sweep())
