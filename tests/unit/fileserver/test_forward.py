@@ -13,6 +13,7 @@ from cairnfs.fileserver import forward
 from cairnfs.fileserver.forward import LANES, REQUEST_MAX_BYTES, Forwarder, Peer
 from cairnfs.ids import FileserverId, Hash
 from cairnfs.net.calls import Calls
+from cairnfs.net.transport import Body
 from cairnfs.wire import chunks as wire
 
 MEMBER = FileserverId(2)
@@ -27,9 +28,10 @@ class Member:
         self.takes = True
         self.arrived = asyncio.Event()
 
-    async def send(self, endpoint: object, body: bytes, *, headers: dict[str, str], **_: Any) -> object:
+    async def send(self, endpoint: object, body: Body, *, headers: dict[str, str], **_: Any) -> object:
         deframer = wire.Deframer(None)
-        count = len(list(deframer.feed(body)))
+        pieces = [body] if isinstance(body, bytes) else [piece async for piece in body]
+        count = sum(len(list(deframer.feed(piece))) for piece in pieces)
         deframer.finish()
         answer: asyncio.Future[wire.ForwardReply] = asyncio.get_running_loop().create_future()
         self.requests.append((count, int(headers[wire.BEGIN_HEADER]), answer))
