@@ -26,8 +26,6 @@ from cairnfs.net.serving import Context
 from cairnfs.wire.auth import LoginSealed, PasswordSealed, SealedRequest, SignupSealed, TokenReply
 from cairnfs.wire.codec import Empty
 
-_WRONG = "the name or the password is wrong"
-
 
 @dataclass(frozen=True, slots=True)
 class SignupRule:
@@ -102,11 +100,16 @@ class Logins:
         check_length(message.new)
         user = await self._driver.read(lambda tx: users.get(tx, caller.user_id))
         if user.password_hash:
-            await self._prove(user.name, message.old or "", message.nonce, context.peer)
+            user = await self._prove(user.name, message.old or "", message.nonce, context.peer)
         else:
             await self._spend(message.nonce)
         fresh = await self._passwords.hash(message.new)
-        await self._driver.light(lambda tx: users.set_password(tx, user.id, fresh))
+
+        def change(tx: Tx) -> None:
+            users.check_unchanged(tx, user)
+            users.set_password(tx, user.id, fresh)
+
+        await self._driver.light(change)
         return Empty()
 
     async def refresh(self, secret: str) -> TokenReply:
@@ -136,7 +139,7 @@ class Logins:
             if not judged:
                 self._failed.withdraw(name, peer)
         if user is None or not right:
-            raise BadCredentials(_WRONG)
+            raise BadCredentials("the name or the password is wrong")
         self._failed.succeeded(name, peer)
         return user
 
@@ -167,9 +170,7 @@ class Logins:
         digest, expires_us = hash_bytes(secret.encode()), self._ttl.expires_us(user.role)
 
         def issue(tx: Tx) -> None:
-            # A change of password in the meantime ended all logins: this one with them.
-            if users.get(tx, user.id).password_hash != user.password_hash:
-                raise BadCredentials(_WRONG)
+            users.check_unchanged(tx, user)
             tokens.issue_refresh(tx, digest, user.id, expires_us)
 
         await self._driver.light(issue)

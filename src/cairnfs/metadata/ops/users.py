@@ -10,7 +10,7 @@ import re
 from typing import Literal
 
 from cairnfs.core.permissions import DIRECTORY_MODE, Person
-from cairnfs.errors import BadName, Exists, NotADirectory, NotFound, SealInvalid
+from cairnfs.errors import BadCredentials, BadName, Exists, NotADirectory, NotFound, SealInvalid
 from cairnfs.ids import ROOT, InodeId, Name, Path, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import tokens as secrets
@@ -143,6 +143,13 @@ def get(tx: Tx, user: UserId) -> User:
 def has_admin(tx: Tx) -> bool:
     """Whether anybody is an administrator yet."""
     return users.any_admin(tx)
+
+
+def check_unchanged(tx: Tx, seen: User) -> None:
+    """Raises BadCredentials unless the user's password still is the one that was seen; it stays so until
+    the tx ends. What a password proved counts only then: a change of it ends all logins."""
+    if users.lock_password(tx, seen.id) != seen.password_hash:
+        raise BadCredentials("the password was changed meanwhile")
 
 
 def set_password(tx: Tx, user: UserId, password_hash: str) -> None:

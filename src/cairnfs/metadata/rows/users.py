@@ -61,6 +61,12 @@ def insert(tx: Tx, user: User) -> None:
     )
 
 
+def lock_password(tx: Tx, user: UserId) -> str | None:
+    """The password's hash, which nobody changes until the tx ends; None where there is no such user."""
+    row = tx.row("SELECT password_hash FROM users WHERE id = ? {lock}", user)
+    return None if row is None else str(row[0])
+
+
 def set_password(tx: Tx, user: UserId, password_hash: str) -> bool:
     """Change the password's hash; False where there is no such user."""
     return tx.run("UPDATE users SET password_hash = ? WHERE id = ?", password_hash, user) == 1

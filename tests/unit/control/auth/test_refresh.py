@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from cairnfs.control.auth import passwords
@@ -19,7 +21,7 @@ from cairnfs.errors import (
 )
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import RefreshRequest, SealedRequest
-from tests.unit.control.plane import Plane, plane
+from tests.unit.control.plane import ADMIN_SECRET, Plane, plane
 
 DAY_S = 24 * 3600
 
@@ -99,6 +101,22 @@ async def test_a_login_that_a_change_of_password_overtook_gives_nothing(
     with pytest.raises(BadCredentials):
         await cluster.login("ann")
     await cluster.login("ann", "a better password")
+
+
+async def test_of_two_changes_by_one_old_password_one_counts(cluster: Plane) -> None:
+    user = await cluster.signup("ann")
+    changes = (cluster.change_password(user.token, "ann's password", f"password {n}") for n in range(4))
+    answers = await asyncio.gather(*changes, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["BadCredentials"] * 3 + ["NoneType"]
+    await cluster.login("ann", f"password {answers.index(None)}")
+
+
+async def test_a_first_password_is_given_once(cluster: Plane) -> None:
+    message = msgspec.structs.replace(cluster.signup_message("root", invitation=ADMIN_SECRET), password=None)
+    admin = await cluster.ask(endpoints.SIGNUP, await cluster.sealed(message))
+    await cluster.change_password(admin.token, None, "the first password")
+    with pytest.raises(BadCredentials):
+        await cluster.change_password(admin.token, None, "another password")
 
 
 @pytest.mark.parametrize("old", [None, "", "wrong password"])
