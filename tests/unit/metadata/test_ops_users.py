@@ -217,3 +217,13 @@ def test_one_leads_at_a_time(database: Database) -> None:
     database.write(lambda tx: leader.resign(tx, "two", 2))
     assert database.read(leader.read) == (3, "", 0)
     database.write(lambda tx: leader.require(tx, None))
+
+
+def test_what_a_password_proved_counts_only_while_it_is_the_password(database: Database) -> None:
+    ledger = Ledger(database)
+    ann = ledger.person("ann")
+    seen = ledger.read(lambda tx: users.get(tx, ann.user_id))
+    database.write(lambda tx: users.check_unchanged(tx, seen))
+    database.write(lambda tx: users.set_password(tx, seen.id, "new"))
+    with pytest.raises(e.BadCredentials):
+        database.write(lambda tx: users.check_unchanged(tx, seen))
