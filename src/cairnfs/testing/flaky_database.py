@@ -34,7 +34,7 @@ class Fault(enum.Enum):
     KILLED_AFTER = "SIGKILL to this process after COMMIT, before any answer"
 
 
-class _Undone(Exception):  # noqa: N818
+class _Undone(Exception):
     """Rolls the inner tx back."""
 
 

@@ -31,7 +31,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         postgres_session._LIMITS,
         "writer",
         {
-            "idle_in_transaction_session_timeout": 800,
+            "idle_in_transaction_session_timeout": 3_000,
             "lock_timeout": 100,
             "statement_timeout": 1_000,
         },
