@@ -14,7 +14,7 @@ from typing import Protocol
 from cairnfs.client.retry import Patience, persist
 from cairnfs.clock import Clock
 from cairnfs.net.calls import Calls
-from cairnfs.net.transport import Transport
+from cairnfs.net.transport import PEER_HEADER, Transport
 from cairnfs.wire import auth, endpoints
 from cairnfs.wire.codec import Request
 
@@ -102,16 +102,20 @@ async def refresh(transport: Transport, url: str, clock: Clock, refresh_token: s
     )
 
 
-async def login(transport: Transport, url: str, clock: Clock, name: str, password: str) -> auth.TokenReply:
-    """Exchange a password. Raises BadCredentials, TooManyLogins."""
+async def login(
+    transport: Transport, url: str, clock: Clock, name: str, password: str, *, peer: str = ""
+) -> auth.TokenReply:
+    """Exchange a password. Raises BadCredentials, TooManyLogins.
 
+    `peer`: for whom a door asks, so that failures count as theirs; see `transport.PEER_HEADER`.
+    """
     calls = Calls(transport, url, clock=clock)
 
     def message(now_us: int, nonce: str) -> Request:
         return auth.LoginSealed(purpose="login", name=name, password=password, time_us=now_us, nonce=nonce)
 
     sealed = await _seal(calls, clock, message)
-    return await calls.call(endpoints.LOGIN, sealed)
+    return await calls.call(endpoints.LOGIN, sealed, headers={PEER_HEADER: peer} if peer else None)
 
 
 async def signup(

@@ -18,7 +18,7 @@ from cairnfs.errors import DeadlineExceeded, OutcomeUnknown, TooLarge, Unreachab
 from cairnfs.net import asgi
 from cairnfs.net.asgi import ASGIApp, Message, Scope
 from cairnfs.net.deadlines import within
-from cairnfs.net.transport import Request, Response
+from cairnfs.net.transport import PEER_HEADER, Request, Response
 
 PIECE_BYTES = 256 * 1024
 _log = structlog.get_logger("net.inprocess")
@@ -225,7 +225,7 @@ def _scope(request: Request, exchange: _Exchange) -> Scope:
         "query_string": query.encode("latin-1"),
         "root_path": "",
         "headers": headers,
-        "client": ("127.0.0.1", 0),
+        "client": (request.headers.get(PEER_HEADER, "127.0.0.1"), 0),
         "server": None,
         "extensions": {asgi.PEER: exchange},
     }

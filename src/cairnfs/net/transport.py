@@ -22,6 +22,10 @@ from typing import Protocol
 
 Body = bytes | AsyncIterator[bytes]
 
+#: For whom a door inside this process asks. Only the in-process transport heeds it, as the address that
+#: the application sees; over a network it says nothing.
+PEER_HEADER = "cairn-peer"
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

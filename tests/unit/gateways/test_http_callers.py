@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cairnfs.client import credentials
+from cairnfs.control.auth.limits import PER_PEER
 from cairnfs.gateways.http import clients as pool
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.serving import Server
@@ -48,6 +49,22 @@ async def test_name_and_password_do_on_this_machine(scene: Scene, home: str) -> 
     assert answer.status == 201
     answer = await scene.ask("GET", f"{home}/f", auth=basic("ann", "wrong"))
     assert (answer.status, answer.problem) == (401, "bad_credentials")
+
+
+async def test_failed_logins_count_against_who_failed(scene: Scene) -> None:
+    """Nobody shuts the door for the others, nor logs in as often as they like by way of the door."""
+
+    async def elsewhere(scope, receive, send):  # type: ignore[no-untyped-def]
+        await scene.app({**scope, "scheme": "https", "client": ("192.0.2.7", 5)}, receive, send)
+
+    transport = InProcessTransport({DOOR: elsewhere})
+    statuses = []
+    for number in range(PER_PEER.burst + 1):
+        request = Request("GET", DOOR, "/files/x", {"authorization": basic(f"nobody{number}", "guess")})
+        async with await transport.request(request) as response:
+            statuses.append(response.status)
+    assert statuses == [401] * PER_PEER.burst + [429]
+    assert (await scene.ask("GET", "/", auth=basic("ann", PASSWORD))).status == 200
 
 
 async def test_name_and_password_are_not_taken_over_an_open_network(scene: Scene) -> None:

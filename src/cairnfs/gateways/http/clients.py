@@ -75,7 +75,7 @@ class Clients:
             raise Busy(f"{REQUESTS_MAX} requests are under way at this door")
         self._requests += 1
         try:
-            kept = await self._keep(scheme, credential)
+            kept = await self._keep(scheme, credential, _peer(scope))
             kept.users += 1
             try:
                 yield await asyncio.shield(kept.ready)
@@ -92,7 +92,7 @@ class Clients:
         for key in list(self._kept):
             await self._drop(key)
 
-    async def _keep(self, scheme: str, credential: str) -> _Kept:
+    async def _keep(self, scheme: str, credential: str, peer: str) -> _Kept:
         key = hmac.digest(self._secret, f"{scheme} {credential}".encode(errors="replace"), hashlib.sha256)
         now = self._clock.monotonic()
         kept = self._kept.get(key)
@@ -108,7 +108,7 @@ class Clients:
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = asyncio.create_task(self._sweep())
         try:
-            kept.ready.set_result(await self._connect(kept, scheme, credential))
+            kept.ready.set_result(await self._connect(kept, scheme, credential, peer))
         except BaseException as error:
             self._kept.pop(key, None)
             # Whoever waits for the same client learns the same; here it is raised once.
@@ -119,9 +119,9 @@ class Clients:
             raise
         return kept
 
-    async def _connect(self, kept: _Kept, scheme: str, credential: str) -> Filesystem:
+    async def _connect(self, kept: _Kept, scheme: str, credential: str, peer: str) -> Filesystem:
         tokens: TokenSource = (
-            await self._login(kept, credential) if scheme == "basic" else GivenToken(credential)
+            await self._login(kept, credential, peer) if scheme == "basic" else GivenToken(credential)
         )
         connection = Connection(
             self._transport,
@@ -136,14 +136,16 @@ class Clients:
         await filesystem.whoami()
         return filesystem
 
-    async def _login(self, kept: _Kept, credential: str) -> RefreshedToken:
+    async def _login(self, kept: _Kept, credential: str, peer: str) -> RefreshedToken:
         try:
             name, colon, password = base64.b64decode(credential, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise BadCredentials("the Authorization header cannot be read") from error
         if not colon:
             raise BadCredentials("the Authorization header has no password")
-        reply = await credentials.login(self._transport, self._control, self._clock, name, password)
+        reply = await credentials.login(
+            self._transport, self._control, self._clock, name, password, peer=peer
+        )
         kept.refresh_token = reply.refresh_token
 
         async def renew(refused: str | None) -> tuple[str, int]:
@@ -190,8 +192,13 @@ def _private(scope: Scope) -> bool:
     """Whether nobody on the way can read along."""
     if scope.get("scheme") == "https":
         return True
-    client = scope.get("client")
     try:
-        return client is not None and ipaddress.ip_address(client[0]).is_loopback
+        return ipaddress.ip_address(_peer(scope)).is_loopback
     except ValueError:
         return False
+
+
+def _peer(scope: Scope) -> str:
+    """The address of the other end; empty where the server does not know it."""
+    client: tuple[str, int] | None = scope.get("client")
+    return client[0] if client else ""

@@ -132,7 +132,7 @@ def _content_headers(name: bytes) -> RawHeaders:
 async def _listing(files: Filesystem, asked: Asked) -> None:
     """One page of a directory, in the form of the directory service's own reply."""
     limit = asked.query.get("limit", str(LIST_ENTRIES_MAX))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= LIST_ENTRIES_MAX):
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= 9 and 1 <= int(limit) <= LIST_ENTRIES_MAX):
         raise BadRequest(f"limit is 1 to {LIST_ENTRIES_MAX}")
     text = PathText.of(asked.path)
     request = ListRequest(
