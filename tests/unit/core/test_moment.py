@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
-from cairnfs.core.moment import Moment, parse
+from cairnfs.core.moment import EARLIEST_US, LATEST_US, Moment, parse
 from cairnfs.errors import BadRequest
 
 NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
@@ -40,3 +42,10 @@ def test_it_reads(text: str, meaning: Moment) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         parse(text)
+
+
+@pytest.mark.parametrize("at_us", [EARLIEST_US, LATEST_US])
+@pytest.mark.parametrize("hours", [-14, 14])
+def test_the_outermost_times_of_files_are_dates_in_every_zone(at_us: int, hours: int) -> None:
+    when = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(timezone(timedelta(hours=hours)))
+    assert 1 <= when.year <= 9999

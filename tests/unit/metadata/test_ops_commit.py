@@ -9,6 +9,7 @@ import pytest
 
 from cairnfs import errors as e
 from cairnfs.core.manifest import CHUNK_MAX_BYTES, Chunk
+from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.placement import group_of
 from cairnfs.ids import SessionId
 from cairnfs.metadata.ops import groups, sessions
@@ -48,7 +49,8 @@ def of_size(size: int, *chunks: ChunkRef, **rest: Any) -> Write:
         (of_size(3, ChunkRef(b"short", 3)), e.BadRequest),
         (of_size(0, mode=0o10000), e.BadRequest),
         (of_size(0, mode=-1), e.BadRequest),
-        (of_size(0, mtime_us=2**62), e.BadRequest),
+        (of_size(0, mtime_us=EARLIEST_US - 1), e.BadRequest),
+        (of_size(0, mtime_us=LATEST_US + 1), e.BadRequest),
         (of_size(0, expected="x"), e.BadRequest),
         (write("//f"), e.BadName),
         (write(b"/" + b"x" * 256), e.BadName),
