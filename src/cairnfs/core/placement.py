@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from cairnfs.ids import GROUPS, FileserverId, GroupId, Hash
 
@@ -26,6 +27,8 @@ def group_bounds(group: GroupId) -> tuple[bytes, bytes | None]:
     return low, None if after == GROUPS else bytes([after >> 2, (after & 3) << 6]) + bytes(30)
 
 
+# Kept, since a new fileserver's groups are drawn while everybody waits: 16 servers' worth.
+@lru_cache(16 * GROUPS)
 def _draw(group: GroupId, fileserver: FileserverId, weight: float) -> float:
     digest = hashlib.blake2b(f"{group}/{fileserver}".encode(), digest_size=8).digest()
     uniform = (int.from_bytes(digest, "big") + 1) / (2**64 + 1)

@@ -64,7 +64,9 @@ CREATE TABLE dentry (
     kind   TEXT   NOT NULL,              -- the inode's kind, here so that a listing need not ask
     PRIMARY KEY (parent, name, born)
 ) CLUSTERED;
-CREATE UNIQUE INDEX dentry_live ON dentry (parent, name) WHERE died = 9223372036854775807;
+-- `died` stands in it, though it is always the same, so that SQLite prefers it to the primary key:
+-- listing what lives must not walk over all that died.
+CREATE UNIQUE INDEX dentry_live ON dentry (parent, died, name) WHERE died = 9223372036854775807;
 
 -- One state of an inode, for a span of commits. manifest: the hashes of its leaves, concatenated
 -- (32 bytes each); empty for a directory and for an empty file. [version: spans of one inode do not

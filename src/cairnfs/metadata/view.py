@@ -15,7 +15,7 @@ from cairnfs.core.permissions import Person
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import nodes
-from cairnfs.metadata.rows.nodes import Dentry, Version
+from cairnfs.metadata.rows.nodes import Dentry, Told, Version
 
 DIRECTORY = "directory"
 FILE = "file"
@@ -24,7 +24,7 @@ FILE = "file"
 class View:
     """Loaded facts. `names[parent][name]` is a dentry, or None where it is known that none is."""
 
-    __slots__ = ("at", "fresh", "misses", "names", "tx", "versions", "walks")
+    __slots__ = ("at", "fresh", "misses", "names", "told", "tx", "versions", "walks")
 
     def __init__(self, tx: Tx, at: CommitNumber | None = None) -> None:
         """`at` None: alive rows."""
@@ -38,6 +38,13 @@ class View:
         #: directory moves, ends or changes its rights.
         self.walks: dict[tuple[Person, bytes], tuple[InodeId, ...]] = {}
         self.misses = 0  #: how often something had to be loaded singly
+        #: For reads by people: what they are told of each version, by inode. None: nobody asks.
+        self.told: dict[InodeId, Told] | None = None
+
+    def tell(self, version: Version, told: Told) -> None:
+        """Begin with the root, and load from here on what people are told as well."""
+        self.versions[version.inode] = version
+        self.told = {version.inode: told}
 
     def lookup(self, parent: InodeId, name: Name) -> Dentry | None:
         """The dentry of this name, or None."""
@@ -112,6 +119,12 @@ class View:
     def _load(self, wanted: list[tuple[InodeId, Name]]) -> None:
         for parent, name in wanted:
             self.names.setdefault(parent, {})[name] = None
+        if self.told is not None:
+            for dentry, version, told in nodes.find_told(self.tx, wanted, self.at):
+                self.names[dentry.parent][dentry.name] = dentry
+                self.versions[version.inode] = version
+                self.told[version.inode] = told
+            return
         for dentry, version in nodes.find(self.tx, wanted, self.at):
             self.names[dentry.parent][dentry.name] = dentry
             # A version changed in this tx is newer than the one in the database.

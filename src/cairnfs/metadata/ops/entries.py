@@ -1,19 +1,20 @@
 """entries: what a version looks like to people: owner's name, text of the name, ETag, times.
 
-What belongs here: making `wire.directory.Entry` of many versions with few statements. A directory's
-time is that of the last commit that changed an entry of it; as of an earlier commit it is found by
-looking at all names that the directory had until then, unless nothing changed since.
+What belongs here: making `wire.directory.Entry`. A directory's time is that of the last commit that
+changed an entry of it; as of an earlier commit it is found by looking at all names that the directory
+had until then, unless nothing changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, cast
 
-from cairnfs.ids import CommitNumber, Incarnation, InodeId, UserId
+from cairnfs.ids import CommitNumber, InodeId
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import commits, nodes
-from cairnfs.metadata.rows.nodes import Version
+from cairnfs.metadata.rows.nodes import Told, Version
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names
 from cairnfs.wire.directory import Entry
@@ -27,36 +28,21 @@ class Found(NamedTuple):
     name: bytes
     kind: str
     version: Version
+    told: Told
 
 
-def build(tx: Tx, incarnation: Incarnation, at: CommitNumber | None, many: Sequence[Found]) -> list[Entry]:
-    """Entries in the same order. `at` None: as things are now."""
-    owners = {one.version.owner for one in many}
-    directories = {one.version.inode for one in many if one.kind == DIRECTORY}
-    people, changes = nodes.attributes(tx, owners, directories)
-    return assemble(tx, incarnation, at, many, people, changes)
-
-
-def assemble(
-    tx: Tx,
-    incarnation: Incarnation,
-    at: CommitNumber | None,
-    many: Iterable[Found],
-    people: dict[UserId, str],
-    changes: dict[InodeId, tuple[CommitNumber, int]],
-) -> list[Entry]:
-    """As `build`, where names of users and (changed, changed_us) of directories are known."""
-    times = {inode: changed_us for inode, (_, changed_us) in changes.items()}
+def build(sight: Sight, many: Sequence[Found]) -> list[Entry]:
+    """Entries in the same order."""
+    times: dict[InodeId, int] = {}
+    at = sight.view.at
     if at is not None:
-        later = [inode for inode, (changed, _) in changes.items() if changed > at]
-        times.update(_times_then(tx, later, at))
-    return [
-        _entry(one, incarnation, people.get(one.version.owner, NOBODY), times.get(one.version.inode))
-        for one in many
-    ]
+        later = [one for one in many if one.kind == DIRECTORY and one.told.changed > at]
+        times = _times_then(sight.view.tx, [one.version.inode for one in later], at)
+    return [_entry(sight, one, times) for one in many]
 
 
 def _times_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[InodeId, int]:
+    directories = list(dict.fromkeys(directories))
     changed = nodes.changes_before(tx, directories, at)
     at_us = commits.times(tx, sorted(set(changed.values())))
     known = {inode: at_us[number] for inode, number in changed.items() if number in at_us}
@@ -65,18 +51,21 @@ def _times_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[In
     return known | {inode: version.mtime_us for inode, version in nodes.versions(tx, made, at).items()}
 
 
-def _entry(one: Found, incarnation: Incarnation, owner: str, changed_us: int | None) -> Entry:
+def _entry(sight: Sight, one: Found, times: dict[InodeId, int]) -> Entry:
     version = one.version
     name, base64 = names.to_text(one.name)
+    mtime_us = version.mtime_us
+    if one.kind == DIRECTORY:
+        mtime_us = times.get(version.inode, one.told.changed_us)
     return Entry(
         name=name,
         name_b64=base64,
         kind=cast(Literal["file", "directory"], one.kind),
         inode=version.inode,
-        etag=f"{incarnation}.{version.inode}.{version.born}",
+        etag=f"{sight.clock.incarnation}.{version.inode}.{version.born}",
         commit=version.born,
         size=version.size,
         mode=version.mode,
-        owner=owner,
-        mtime_us=version.mtime_us if changed_us is None else changed_us,
+        owner=one.told.owner or NOBODY,
+        mtime_us=mtime_us,
     )

@@ -13,18 +13,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from cairnfs.core import moment as moments
 from cairnfs.core.permissions import READ, WALK, Person
 from cairnfs.errors import BadCursor, BadRequest, NotADirectory
-from cairnfs.ids import CommitNumber
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import entries, moment
 from cairnfs.metadata.ops.entries import Found
+from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.resolve import require, text
 from cairnfs.metadata.ops.stat import find
 from cairnfs.metadata.rows import clock, nodes
-from cairnfs.metadata.rows.clock import ClockRow
-from cairnfs.metadata.view import DIRECTORY, View
+from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names
 from cairnfs.wire.directory import LIST_ENTRIES_MAX, ListReply, ListRequest
 
@@ -46,41 +44,34 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
         raise BadRequest(f"limit is 1 to {LIST_ENTRIES_MAX}")
     path = names.to_path(request.path, request.path_b64)
     cursor = None if request.cursor is None else decode(request.cursor)
-    now = clock.read(tx)
-    commit = _commit(tx, now, request, cursor)
-    view = View(tx, None if commit == now.commit_number else commit)
-    view.prefetch([path])
-    directory = find(view, person, path)
+    sight = moment.look(tx, request.at) if cursor is None else _go_on(tx, cursor)
+    sight.view.prefetch([path])
+    directory = find(sight.view, person, path)
     if directory.kind != DIRECTORY:
         raise NotADirectory("a file has no entries", path=text(path))
     require(person, directory.version, READ | WALK, path)
-    if cursor is not None and cursor.inode != directory.version.inode:
+    inode = directory.version.inode
+    if cursor is not None and cursor.inode != inode:
         raise BadCursor("this cursor is of another directory")
     after = b"" if cursor is None else cursor.name
-    found = nodes.page(tx, directory.version.inode, after, request.limit + 1, view.at)
+    found = nodes.page(tx, inode, after, request.limit + 1, sight.view.at)
     shown = found[: request.limit]
-    last = Cursor(now.incarnation, directory.version.inode, commit, shown[-1].name) if shown else None
+    more = None
+    if len(found) > len(shown):
+        more = encode(Cursor(sight.clock.incarnation, inode, sight.commit, shown[-1].name))
     return ListReply(
-        commit=commit,
-        incarnation=now.incarnation,
-        entries=entries.assemble(
-            tx,
-            now.incarnation,
-            view.at,
-            [Found(one.name, one.kind, one.version) for one in shown],
-            {one.version.owner: one.owner or entries.NOBODY for one in shown},
-            {one.version.inode: (one.changed, one.changed_us) for one in shown if one.kind == DIRECTORY},
-        ),
-        cursor=encode(last) if last is not None and len(found) > len(shown) else None,
+        commit=sight.commit,
+        incarnation=sight.clock.incarnation,
+        entries=entries.build(sight, [Found(one.name, one.kind, one.version, one.told) for one in shown]),
+        cursor=more,
     )
 
 
-def _commit(tx: Tx, now: ClockRow, request: ListRequest, cursor: Cursor | None) -> CommitNumber:
-    if cursor is None:
-        return moment.commit(tx, now, None if request.at is None else moments.parse(request.at))
-    if cursor.incarnation != now.incarnation or cursor.commit > now.commit_number:
+def _go_on(tx: Tx, cursor: Cursor) -> Sight:
+    now = clock.read(tx)
+    if cursor.incarnation != now.incarnation or not 0 <= cursor.commit <= now.commit_number:
         raise BadCursor("this cursor is of another incarnation")
-    return moment.check(now, cursor.commit)
+    return moment.look_at(tx, now, cursor.commit)
 
 
 def encode(cursor: Cursor) -> str:

@@ -1,4 +1,4 @@
-"""moment: which commit a read sees.
+"""moment: which commit a read sees, and the view of it.
 
 What belongs here: from what `at` says to a commit number, by the clock of the same snapshot. A time
 means the newest commit at or before it. Commit 0 is the bare root, before the first commit; a time
@@ -7,31 +7,60 @@ before the first commit is none (NoSuchCommit).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from cairnfs.core import moment as rules
 from cairnfs.core.moment import Moment
 from cairnfs.errors import BeforeHorizon, NoSuchCommit
 from cairnfs.ids import CommitNumber
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import commits
+from cairnfs.metadata.rows import commits, nodes
 from cairnfs.metadata.rows.clock import ClockRow
+from cairnfs.metadata.view import View
 
 
-def commit(tx: Tx, now: ClockRow, at: Moment | None) -> CommitNumber:
-    """The commit that `at` means; the newest for None. Raises NoSuchCommit, BeforeHorizon."""
-    if at is None:
-        return now.commit_number
+class Sight(NamedTuple):
+    """A tree to look at. `view.at` is None where the commit is the newest: living rows are quicker."""
+
+    clock: ClockRow
+    commit: CommitNumber
+    view: View
+
+
+def look(tx: Tx, at: str | None) -> Sight:
+    """The tree that `at` means; the newest for None. Raises NoSuchCommit, BeforeHorizon, BadRequest."""
+    moment = None if at is None else rules.parse(at)
+    clock, root, told = nodes.present_root(tx)
+    commit = clock.commit_number if moment is None else _commit(tx, clock, moment)
+    if commit != clock.commit_number:
+        return look_at(tx, clock, commit)
+    view = View(tx)
+    view.tell(root, told)
+    return Sight(clock, commit, view)
+
+
+def look_at(tx: Tx, clock: ClockRow, number: int) -> Sight:
+    """The tree of a commit. Raises NoSuchCommit, BeforeHorizon."""
+    commit = check(clock, number)
+    view = View(tx, None if commit == clock.commit_number else commit)
+    view.tell(*nodes.root(tx, commit))
+    return Sight(clock, commit, view)
+
+
+def check(clock: ClockRow, number: int) -> CommitNumber:
+    """A commit that can be read. Raises NoSuchCommit, BeforeHorizon."""
+    if number > clock.commit_number:
+        raise NoSuchCommit(f"the newest commit is {clock.commit_number}")
+    if number < clock.horizon:
+        raise BeforeHorizon(f"the oldest commit that can be read is {clock.horizon}")
+    return CommitNumber(number)
+
+
+def _commit(tx: Tx, clock: ClockRow, at: Moment) -> CommitNumber:
     if at.commit is not None:
-        return check(now, at.commit)
-    when_us = at.at_us if at.at_us is not None else max(0, tx.now_us() - (at.ago_us or 0))
-    number = commits.newest_at(tx, when_us)
+        return check(clock, at.commit)
+    when_us = at.at_us if at.at_us is not None else tx.now_us() - (at.ago_us or 0)
+    number = None if when_us < 0 else commits.newest_at(tx, when_us)
     if number is None:
         raise NoSuchCommit("that time is before the first commit")
-    return check(now, number)
-
-
-def check(now: ClockRow, number: int) -> CommitNumber:
-    """A commit that can be read. Raises NoSuchCommit, BeforeHorizon."""
-    if number > now.commit_number:
-        raise NoSuchCommit(f"the newest commit is {now.commit_number}")
-    if number < now.horizon:
-        raise BeforeHorizon(f"the oldest commit that can be read is {now.horizon}")
-    return CommitNumber(number)
+    return check(clock, number)

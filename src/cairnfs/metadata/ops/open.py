@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cairnfs.core import etag, manifest
-from cairnfs.core import moment as moments
 from cairnfs.core.manifest import LEAF_ENTRIES
 from cairnfs.core.permissions import READ, Person
 from cairnfs.errors import BadRange, BadRequest, Internal, IsADirectory
@@ -18,9 +17,9 @@ from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import entries, moment
 from cairnfs.metadata.ops.resolve import require, text
 from cairnfs.metadata.ops.stat import find
-from cairnfs.metadata.rows import clock, leaves, versions
+from cairnfs.metadata.rows import leaves, versions
 from cairnfs.metadata.state.content import leaf_hashes
-from cairnfs.metadata.view import DIRECTORY, View
+from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names
 from cairnfs.wire.directory import OPEN_CHUNKS_MAX, ChunkRef, OpenReply, OpenRequest
 
@@ -41,26 +40,24 @@ def open_file(tx: Tx, person: Person, request: OpenRequest) -> OpenReply:
     if request.known is not None:
         etag.parse(request.known)
     path = names.to_path(request.path, request.path_b64)
-    at = None if request.at is None else moments.parse(request.at)
-    now = clock.read(tx)
-    commit = moment.commit(tx, now, at)
-    view = View(tx, None if commit == now.commit_number else commit)
-    view.prefetch([path])
-    file = find(view, person, path)
+    sight = moment.look(tx, request.at)
+    sight.view.prefetch([path])
+    file = find(sight.view, person, path)
     if file.kind == DIRECTORY:
         raise IsADirectory("a directory cannot be read as a file", path=text(path))
     require(person, file.version, READ, path)
-    entry = entries.build(tx, now.incarnation, view.at, [file])[0]
+    [entry] = entries.build(sight, [file])
+    incarnation = sight.clock.incarnation
     if request.known == entry.etag:
-        return OpenReply(commit=commit, incarnation=now.incarnation, entry=entry, unchanged=True)
+        return OpenReply(commit=sight.commit, incarnation=incarnation, entry=entry, unchanged=True)
     if not 0 <= request.start <= file.version.size:
         raise BadRange(f"the file has {file.version.size} bytes", path=text(path))
     key = (file.version.inode, file.version.born)
     hashes = leaf_hashes(versions.manifests(tx, [key])[file.version.inode])
     stretch = _stretch(tx, hashes, file.version.size, request.start, request.limit)
     return OpenReply(
-        commit=commit,
-        incarnation=now.incarnation,
+        commit=sight.commit,
+        incarnation=incarnation,
         entry=entry,
         offset=stretch.offset,
         chunks=stretch.chunks,

@@ -41,15 +41,12 @@ class Reap:
         state.flush()
         waiting = orphans.oldest(tx, self._rows)
         page = orphans.below(tx, len(waiting), self._rows)
-        full = len(page) == self._rows
-        # A full page may have ended in the middle of its last directory.
-        finished = [inode for inode in waiting if not full or inode < page[-1][0]]
         dentries.end(tx, [(parent, name, born, died) for parent, name, born, _, _, died in page])
         ended: dict[InodeId, CommitNumber] = {inode: died for _, _, _, inode, _, died in page}
         fewer = Counter(inode for _, _, _, inode, _, _ in page)
         inodes.update(tx, [(inode, -names, CommitNumber(0), 0) for inode, names in fewer.items()])
         alive = orphans.live_versions(tx, list(ended))
         versions.end(tx, [(inode, born, ended[inode]) for inode, born in alive])
-        orphans.done(tx, finished)
+        finished = orphans.done(tx, waiting)
         orphans.insert(tx, [(inode, died) for _, _, _, inode, kind, died in page if kind == DIRECTORY])
-        return len(page) + len(finished)
+        return len(page) + finished

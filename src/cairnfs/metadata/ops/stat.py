@@ -5,7 +5,6 @@ What belongs here: the verb, for one path and for many alike: a statement a leve
 
 from __future__ import annotations
 
-from cairnfs.core import moment as moments
 from cairnfs.core import names as rules
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError, TooManyOperations
@@ -14,7 +13,6 @@ from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import entries, moment
 from cairnfs.metadata.ops.entries import Found
 from cairnfs.metadata.ops.resolve import place, there
-from cairnfs.metadata.rows import clock
 from cairnfs.metadata.view import DIRECTORY, View
 from cairnfs.wire import problems
 from cairnfs.wire.directory import STAT_PATHS_MAX, PathText, StatReply, StatRequest, StatResult
@@ -27,19 +25,14 @@ def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
         raise BadRequest("give at least one path")
     if len(request.paths) > STAT_PATHS_MAX:
         raise TooManyOperations(f"at most {STAT_PATHS_MAX} paths in one request")
-    at = None if request.at is None else moments.parse(request.at)
     asked = [_path(one) for one in request.paths]
-    now = clock.read(tx)
-    commit = moment.commit(tx, now, at)
-    view = View(tx, None if commit == now.commit_number else commit)
-    view.prefetch(path for path in asked if not isinstance(path, CairnError))
-    found = [path if isinstance(path, CairnError) else _find(view, person, path) for path in asked]
-    built = iter(
-        entries.build(tx, now.incarnation, view.at, [one for one in found if isinstance(one, Found)])
-    )
+    sight = moment.look(tx, request.at)
+    sight.view.prefetch(path for path in asked if not isinstance(path, CairnError))
+    found = [path if isinstance(path, CairnError) else _find(sight.view, person, path) for path in asked]
+    built = iter(entries.build(sight, [one for one in found if isinstance(one, Found)]))
     return StatReply(
-        commit=commit,
-        incarnation=now.incarnation,
+        commit=sight.commit,
+        incarnation=sight.clock.incarnation,
         results=[
             StatResult(entry=next(built))
             if isinstance(one, Found)
@@ -51,10 +44,11 @@ def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
 
 def find(view: View, person: Person, path: Path) -> Found:
     """What one path leads to. Raises NotFound, NotADirectory, Forbidden."""
+    assert view.told is not None, "a view for people"
     if len(path) == 1:
-        return Found(b"", DIRECTORY, view.version(ROOT))
+        return Found(b"", DIRECTORY, view.version(ROOT), view.told[ROOT])
     dentry = there(place(view, person, path))
-    return Found(rules.base(path), dentry.kind, view.version(dentry.inode))
+    return Found(rules.base(path), dentry.kind, view.version(dentry.inode), view.told[dentry.inode])
 
 
 def _path(one: PathText) -> Path | CairnError:

@@ -30,8 +30,13 @@ class ClockRow:
     copies: int
     map_version: int
 
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Their names, in order."""
+        return tuple(field.name for field in fields(cls))
 
-_COLUMNS = ", ".join(field.name for field in fields(ClockRow))
+
+_COLUMNS = ", ".join(ClockRow.columns())
 #: What a tx may raise; the others change only when a database is founded, restored or migrated.
 COUNTERS = (
     "commit_number", "commit_at_us", "fence", "next_inode", "next_user", "next_fileserver", "map_version"

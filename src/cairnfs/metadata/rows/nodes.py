@@ -6,12 +6,13 @@ them (`rows/dentries`, `rows/versions`). Any thread, inside a tx.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, UserId
+from cairnfs.ids import NEVER, ROOT, CommitNumber, InodeId, Name, UserId
 from cairnfs.metadata.databases.seam import Row, Tx
+from cairnfs.metadata.rows.clock import ClockRow
 
 
 class Dentry(msgspec.Struct, frozen=True, gc=False):
@@ -36,22 +37,29 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     mtime_us: int
 
 
-class Listed(msgspec.Struct, frozen=True, gc=False):
-    """One entry for people: what a name leads to, its owner's name, and a directory's own time.
+class Told(msgspec.Struct, frozen=True, gc=False):
+    """What people are told besides: the owner's name, and a directory's own time.
 
     `changed` is the last commit that changed an entry of the directory, `changed_us` its time.
     """
 
-    name: Name
-    kind: str
-    version: Version
     owner: str
     changed: CommitNumber
     changed_us: int
 
 
+class Listed(msgspec.Struct, frozen=True, gc=False):
+    """One entry of a listing."""
+
+    name: Name
+    kind: str
+    version: Version
+    told: Told
+
+
 _DENTRY = "d.parent, d.name, d.born, d.inode, d.kind"
 _VERSION = "v.inode, v.born, v.mode, v.owner, v.owner_group, v.size, v.mtime_us"
+_TOLD = "coalesce(u.name, ''), i.changed, i.changed_us"
 #: How a row's span is asked: alive (the literal lets the partial indexes serve), or at a commit.
 _ALIVE = f"{{0}}.died = {NEVER}"
 _AT = "{0}.born <= ? AND {0}.died > ?"
@@ -77,6 +85,46 @@ def find(
     return [(Dentry(*row[:5]), Version(*row[5:])) for row in rows]
 
 
+def find_told(
+    tx: Tx, names: Sequence[tuple[InodeId, Name]], at: CommitNumber | None
+) -> list[tuple[Dentry, Version, Told]]:
+    """As `find`, with what people are told."""
+    span, args = _span(at, "d", "v")
+    rows = tx.rows_given(
+        f"SELECT {_DENTRY}, {_VERSION}, {_TOLD} FROM {{given}} AS g CROSS JOIN dentry AS d"
+        " CROSS JOIN version AS v CROSS JOIN inode AS i LEFT JOIN users AS u ON u.id = v.owner"
+        f" WHERE d.parent = g.parent AND d.name = g.name AND v.inode = d.inode AND i.id = d.inode AND {span}",
+        "parent BIGINT, name BYTES",
+        names,
+        *args,
+    )
+    return [(Dentry(*row[:5]), Version(*row[5:12]), Told(*row[12:])) for row in rows]
+
+
+def present_root(tx: Tx) -> tuple[ClockRow, Version, Told]:
+    """The clock and the root, in one look: what a read of the present begins with."""
+    row = tx.row(
+        f"SELECT {', '.join(f'c.{name}' for name in ClockRow.columns())}, {_VERSION}, {_TOLD}"
+        " FROM clock AS c CROSS JOIN version AS v CROSS JOIN inode AS i"
+        " LEFT JOIN users AS u ON u.id = v.owner"
+        f" WHERE c.id = 1 AND v.inode = {ROOT} AND v.died = {NEVER} AND i.id = {ROOT}"
+    )
+    assert row is not None, "the database has no clock row or no root"
+    return ClockRow(*row[:-10]), Version(*row[-10:-3]), Told(*row[-3:])
+
+
+def root(tx: Tx, at: CommitNumber) -> tuple[Version, Told]:
+    """The root at a commit."""
+    span, args = _span(at, "v")
+    row = tx.row(
+        f"SELECT {_VERSION}, {_TOLD} FROM version AS v CROSS JOIN inode AS i"
+        f" LEFT JOIN users AS u ON u.id = v.owner WHERE v.inode = {ROOT} AND i.id = {ROOT} AND {span}",
+        *args,
+    )
+    assert row is not None, "the database has no root"
+    return Version(*row[:-3]), Told(*row[-3:])
+
+
 def version(tx: Tx, inode: InodeId, at: CommitNumber | None) -> Version | None:
     """The version of one inode, alive or `at` a commit."""
     span, args = _span(at, "v")
@@ -96,38 +144,28 @@ def versions(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> dict
     return {row[0]: Version(*row) for row in rows}
 
 
-def attributes(
-    tx: Tx, owners: Iterable[UserId], directories: Iterable[InodeId]
-) -> tuple[dict[UserId, str], dict[InodeId, tuple[CommitNumber, int]]]:
-    """Names of users, and (changed, changed_us) of directories."""
-    people = tx.rows_given(
-        "SELECT u.id, u.name FROM {given} AS g CROSS JOIN users AS u WHERE u.id = g.id",
-        "id BIGINT",
-        [(owner,) for owner in owners],
-    )
-    changes = tx.rows_given(
-        "SELECT i.id, i.changed, i.changed_us FROM {given} AS g CROSS JOIN inode AS i WHERE i.id = g.id",
-        "id BIGINT",
-        [(inode,) for inode in directories],
-    )
-    return dict(people), {inode: (changed, changed_us) for inode, changed, changed_us in changes}
-
-
 def page(tx: Tx, parent: InodeId, after: bytes, limit: int, at: CommitNumber | None) -> list[Listed]:
     """The first `limit` entries of a directory with names above `after`, in the names' order."""
-    span, args = _span(at, "d", "v")
+    span, args = _span(at, "d")
+    version_span, version_args = _span(at, "v")
+    # The names alone come first: an index has them, and not those that died.
+    names = (
+        f"SELECT d.parent, d.name, d.born FROM dentry AS d WHERE d.parent = ? AND d.name > ? AND {span}"
+        " ORDER BY d.name LIMIT ?"
+    )
     rows = tx.rows(
-        f"SELECT d.name, d.kind, {_VERSION}, u.name, i.changed, i.changed_us"
-        " FROM dentry AS d CROSS JOIN version AS v CROSS JOIN inode AS i"
+        f"SELECT e.name, e.kind, {_VERSION}, {_TOLD}"
+        f" FROM ({names}) AS l CROSS JOIN dentry AS e CROSS JOIN version AS v CROSS JOIN inode AS i"
         " LEFT JOIN users AS u ON u.id = v.owner"
-        " WHERE d.parent = ? AND d.name > ? AND v.inode = d.inode AND i.id = d.inode"
-        f" AND {span} ORDER BY d.name LIMIT ?",
+        " WHERE e.parent = l.parent AND e.name = l.name AND e.born = l.born"
+        f" AND v.inode = e.inode AND i.id = e.inode AND {version_span} ORDER BY e.name",
         parent,
         after,
         *args,
         limit,
+        *version_args,
     )
-    return [Listed(row[0], row[1], Version(*row[2:9]), row[9] or "", row[10], row[11]) for row in rows]
+    return [Listed(row[0], row[1], Version(*row[2:9]), Told(*row[9:])) for row in rows]
 
 
 def changes_before(tx: Tx, directories: Sequence[InodeId], at: CommitNumber) -> dict[InodeId, CommitNumber]:

@@ -27,14 +27,21 @@ def oldest(tx: Tx, limit: int) -> list[InodeId]:
 
 
 def below(tx: Tx, directories: int, limit: int) -> list[Row]:
-    """The first `limit` live names in the first `directories` that wait, in order of directory.
+    """Any `limit` live names in the first `directories` that wait.
 
-    (parent, name, born, inode, kind, the commit at which they ended) each.
+    (parent, name, born, inode, kind, the commit at which they ended) each. Unsorted, since sorting
+    would look at every name of a large directory for each page of it.
     """
-    return tx.rows(
-        "SELECT d.parent, d.name, d.born, d.inode, d.kind, o.died"
+    # The names alone come first: an index has them, and not those that died.
+    names = (
+        "SELECT d.parent, d.name, d.born, o.died"
         " FROM (SELECT inode, died FROM orphan ORDER BY inode LIMIT ?) AS o CROSS JOIN dentry AS d"
-        f" WHERE d.parent = o.inode AND d.died = {NEVER} ORDER BY d.parent, d.name LIMIT ?",
+        f" WHERE d.parent = o.inode AND d.died = {NEVER} LIMIT ?"
+    )
+    return tx.rows(
+        "SELECT e.parent, e.name, e.born, e.inode, e.kind, l.died"
+        f" FROM ({names}) AS l CROSS JOIN dentry AS e"
+        " WHERE e.parent = l.parent AND e.name = l.name AND e.born = l.born",
         directories,
         limit,
     )
@@ -51,10 +58,11 @@ def live_versions(tx: Tx, inodes: Sequence[InodeId]) -> list[tuple[InodeId, Comm
     return [(row[0], row[1]) for row in rows]
 
 
-def done(tx: Tx, directories: Sequence[InodeId]) -> None:
-    """These directories are empty now."""
-    tx.run_given(
-        "DELETE FROM orphan WHERE inode IN (SELECT g.inode FROM {given} AS g)",
+def done(tx: Tx, directories: Sequence[InodeId]) -> int:
+    """Let those of these directories that are empty now wait no longer; give how many."""
+    return tx.run_given(
+        "DELETE FROM orphan WHERE inode IN (SELECT g.inode FROM {given} AS g)"
+        f" AND NOT EXISTS (SELECT 1 FROM dentry AS d WHERE d.parent = orphan.inode AND d.died = {NEVER})",
         "inode BIGINT",
         [(inode,) for inode in directories],
     )
