@@ -96,7 +96,7 @@ def require_same_cluster(keys: KeysReply, own: Credentials) -> None:
 async def _join(place: Place, control: Calls, join_token: str | None) -> Credentials:
     if join_token is None:
         raise JoinRefused("a new fileserver needs a join token", hint="set CAIRN_JOIN_TOKEN")
-    place.directory.mkdir(parents=True, exist_ok=True)
+    place.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     request = JoinRequest(join_token=join_token, address=place.address, boot="", zone=place.zone)
     reply = await control.call(endpoints.JOIN, request, timeout_s=CALL_TIMEOUT_S)
     log.info("joined", fileserver=reply.fileserver)

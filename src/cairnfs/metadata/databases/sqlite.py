@@ -131,6 +131,8 @@ class SqliteDatabase:
         self._idle: list[sqlite3.Connection] = []
         self._exclusion = None if self._memory else _exclude_others(Path(path))
         try:
+            if not self._memory:
+                _make_private(Path(path))
             self._writer = self._connect("writer")
             if check:
                 _quick_check(self._writer)
@@ -314,6 +316,16 @@ def _exclude_others(path: Path) -> int:
     os.truncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if there is none, for its owner alone: it holds the cluster's keys. SQLite gives its
+    journals the same mode. Only under the lock: closing a file frees all that this process has locked in it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise Forbidden(f"the database {path} cannot be opened: {error.strerror}") from error
 
 
 def _sync_directory(directory: Path) -> None:

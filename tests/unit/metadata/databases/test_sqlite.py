@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -187,6 +189,18 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(Forbidden, match=r"nowhere.*No such file or directory"):
         open_database(str(tmp_path / "nowhere" / "cairn.sqlite"), SystemClock())
+
+
+def test_the_file_is_for_its_owner_alone(path: Path) -> None:
+    """It holds the keys by which tokens are signed and receipts judged, wherever it lies."""
+    usual = os.umask(0o022)
+    try:
+        with closing(SqliteDatabase(path, SystemClock())):
+            modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.glob(f"{path.name}*")}
+    finally:
+        os.umask(usual)
+    assert len(modes) == 4
+    assert set(modes.values()) == {0o600}
 
 
 def test_readers_take_turns(path: Path) -> None:
