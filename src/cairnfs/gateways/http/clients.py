@@ -31,7 +31,7 @@ from cairnfs.net.transport import Transport
 CLIENTS_MAX = 64
 REQUESTS_MAX = 128
 #: Chunk bytes in flight for all callers together; the process has other work to do.
-IN_FLIGHT_BYTES = 10 * 1024 * 1024
+IN_FLIGHT_BYTES = 8 * 1024 * 1024
 IDLE_S = 60.0
 #: After so long a password counts only if it is still the right one.
 PASSWORD_S = 300.0
