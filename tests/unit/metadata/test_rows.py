@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from cairnfs import errors as e
-from cairnfs.ids import NEVER, CommitNumber, InodeId, Name
-from cairnfs.metadata.databases.seam import Database
+from cairnfs.clock import SystemClock
+from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, RequestId
+from cairnfs.metadata.databases.seam import Database, Value
+from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase, SqliteTx
 from cairnfs.metadata.ops.remove import check_below
+from cairnfs.metadata.ops.settle import Settle
 from cairnfs.metadata.rows import chunks, dentries, inodes, leaves, nodes, versions
-from cairnfs.testing.ledger import Ledger, chunk, mkdir, remove, write
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, chunk, mkdir, remove, rename, write
 
 
 def test_what_is_not_alive_cannot_end_twice(database: Database) -> None:
@@ -70,3 +77,43 @@ def test_only_one_name_and_one_version_live(database: Database) -> None:
         )
     with pytest.raises(Exception, match=r"(?i)unique"):
         database.write(lambda tx: versions.insert(tx, [(inode, 99, NEVER, 0, 0, 0, 0, 0, b"")]))
+
+
+GROWS = r"SCAN (d|e|v|i|l|c|u|dentry|version|inode|leaf|chunk|commits|reply|users|session)( |$)"
+
+
+def test_nothing_that_is_done_all_day_scans_a_table_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite is asked for the plan of every statement of commits, reads and reaping."""
+    plans: dict[str, str] = {}
+    execute = SqliteTx._execute
+
+    def explained(tx: SqliteTx, text: str, args: tuple[Value, ...]) -> sqlite3.Cursor:
+        if text not in plans:
+            plans[text] = "; ".join(
+                row[3] for row in execute(tx, f"EXPLAIN QUERY PLAN {text}", args).fetchall()
+            )
+        return execute(tx, text, args)
+
+    with closing(SqliteDatabase(MEMORY, SystemClock())) as database:
+        ledger = Ledger(database)
+        bob = ledger.person("bob")
+        monkeypatch.setattr(SqliteTx, "_execute", explained)
+        ledger.commit(mkdir("/d/e", parents=True), *[write(f"/d/{n}", b"x", b"%d" % n) for n in range(5)])
+        ledger.do(ledger.prepared(write("/d/0", b"x"), receipts=[]))
+        ledger.commit(rename("/d/1", "/d/2"), mkdir("/x"), remove("/d/3"), remove("/d/e"))
+        ledger.batch([Settle(bob.user_id, RequestId("r"), deadline=NEVER_LATE)])
+        for at in (None, 3):
+            ledger.list("/d", limit=2, at=at)
+            ledger.open("/d/0", at=at, start=1)
+        ledger.stat("/d", at="0s")
+        ledger.read(lambda tx: check_below(tx, ledger.admin._replace(role="user"), [b"/d"]))  # type: ignore[list-item]
+        ledger.commit(remove("/d", recursive=True), remove("/x"))
+        ledger.reap(rows=2)
+    assert len(plans) > 40
+    scans = {text: plan for text, plan in plans.items() if re.search(GROWS, plan) and "CONSTANT" not in plan}
+    assert not scans
+    # What lives is found by an index that holds nothing else, however much died in a directory.
+    for words in ("ORDER BY d.name LIMIT", "FROM orphan ORDER BY inode LIMIT ?) AS o"):
+        living = [plan for text, plan in plans.items() if words in text and f"d.died = {NEVER}" in text]
+        assert living
+        assert all("INDEX dentry_live (parent=? AND died=?" in plan for plan in living), living
