@@ -13,7 +13,7 @@ demo: venv       ## a cluster, a real tree, a killed fileserver, 0 differences
 	$(BIN)/python demo/main_job.py
 
 test: check      ## check, then every test (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: venv      ## lint, format, types
 	$(BIN)/ruff check .
