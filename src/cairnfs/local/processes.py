@@ -29,6 +29,9 @@ _LOG_KEEP_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 8192
 #: What a server has no business knowing.
 _SECRETS = ("CAIRN_PASSWORD", "CAIRN_OLD_PASSWORD", "CAIRN_TOKEN", "CAIRN_JOIN_TOKEN", "CAIRN_INVITATION")
+#: glibc otherwise keeps an arena of freed memory for each thread: 20 MB of an idle control plane, and twice
+#: as much growth while large files pass (docs/design/0007).
+_MEMORY = {"MALLOC_ARENA_MAX": "1"}
 
 
 class Process:
@@ -63,7 +66,7 @@ class Process:
                     stdout=log,
                     stderr=log,
                     cwd=self._data,
-                    env={name: text for name, text in os.environ.items() if name not in _SECRETS},
+                    env=_MEMORY | {name: text for name, text in os.environ.items() if name not in _SECRETS},
                     start_new_session=True,
                     pass_fds=(says_ready,),
                 )
