@@ -26,7 +26,7 @@ R = TypeVar("R")
 class Cost:
     """What one hash costs. The product of `memory_kib` and `threads` is the most memory in use.
 
-    The default takes about 45 ms and 19 MiB on the machine it was measured on, above the least that
+    The default takes about 55 ms and 19 MiB on the machine it was measured on, above the least that
     OWASP's password storage advice asks for (19 MiB, two passes).
     """
 
