@@ -19,6 +19,8 @@ from typing import NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 _IOV_MAX = 1024
+#: "Only what is in memory"; where the system has no such flag, one that it refuses.
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", -1)
 
 
 class Space(NamedTuple):
@@ -37,6 +39,13 @@ class DiskFile(Protocol):
 
     def pread(self, length: int, offset: int) -> bytes:
         """Up to `length` bytes from `offset`; fewer only at the end of the file."""
+        ...
+
+    def pread_cached(self, length: int, offset: int) -> bytes | None:
+        """Exactly these bytes if they are in memory; None where the medium would have to be asked.
+
+        Never waits; never raises OSError; may give None always.
+        """
         ...
 
     def fdatasync(self) -> None:
@@ -148,6 +157,15 @@ class RealFile:
             pieces.append(piece)
             got += len(piece)
         return b"".join(pieces)
+
+    def pread_cached(self, length: int, offset: int) -> bytes | None:
+        """See DiskFile. Where the kernel or the filesystem cannot tell, None."""
+        buffer = bytearray(length)
+        try:
+            got = os.preadv(self._fd, [buffer], offset, _NOWAIT)
+        except (OSError, NotImplementedError):
+            return None
+        return bytes(buffer) if got == length else None
 
     def fdatasync(self) -> None:
         """See DiskFile."""

@@ -126,6 +126,13 @@ class Intake:
             self._full = self._full or isinstance(error, trouble.StoreFull)
             raise refused(error) from error
 
+    def cached(self, chunk: Hash) -> bytes | None:
+        """A small chunk that is in memory; None where a thread has to look."""
+        try:
+            return self._opened()[0].get_cached(chunk)
+        except trouble.StoreError:
+            return None
+
     async def read(self, function: Callable[[Store], R]) -> R:
         """Call `function` with the store in a reader thread."""
         loop = asyncio.get_running_loop()

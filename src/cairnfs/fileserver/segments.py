@@ -127,15 +127,26 @@ class Segments:
             raise ReadFailed(f"reading {chunk.hex()}: {error}") from error
         if len(payload) != entry.length:
             raise CorruptChunk(chunk)
-        record = parse_record(head, 0, entry.offset, None)
-        fits = (
-            record is not None
-            and record.kind == CHUNK
-            and record.hash == chunk
-            and record.length == entry.length
-            and record.number == entry.number
-        )
-        return payload, fits
+        return payload, _fits(chunk, entry, head)
+
+    def read_cached(self, chunk: Hash, entry: Entry) -> tuple[bytes, bool] | None:
+        """As `read`, if the record is in memory; None where the medium would have to be asked."""
+        try:
+            data = self.file(entry.segment).pread_cached(RECORD_BYTES + entry.length, entry.offset)
+        except OSError:
+            return None
+        return None if data is None else (data[RECORD_BYTES:], _fits(chunk, entry, data[:RECORD_BYTES]))
+
+
+def _fits(chunk: Hash, entry: Entry, head: bytes) -> bool:
+    record = parse_record(head, 0, entry.offset, None)
+    return (
+        record is not None
+        and record.kind == CHUNK
+        and record.hash == chunk
+        and record.length == entry.length
+        and record.number == entry.number
+    )
 
 
 def _strange(number: int, head: bytes, header: SegmentHeader | None, owner: bytes) -> str:

@@ -41,6 +41,8 @@ from cairnfs.fileserver.trouble import (
 )
 from cairnfs.ids import BootId, ClusterId, CommitNumber, Hash
 
+#: What `get_cached` reads and verifies where it is called, on the event loop: some 20 microseconds.
+CACHED_MAX_BYTES = 64 * 1024
 log = structlog.get_logger("fileserver.store")
 
 
@@ -224,6 +226,20 @@ class Store:
             if (newer.segment, newer.block) == (entry.segment, entry.block):
                 raise
             return self._read(chunk, newer, verify=verify)
+
+    def get_cached(self, chunk: Hash) -> bytes | None:
+        """A small chunk's bytes, verified, if they are in memory; None where `get` has to find out more.
+
+        Never waits for a segment; a page of the index may have to come from the disk.
+        Raises ChunkMissing, IndexDamaged, StoreClosed.
+        """
+        entry = self._find(chunk)
+        if not entry.good or entry.length > CACHED_MAX_BYTES:
+            return None
+        found = self._segments.read_cached(chunk, entry)
+        if found is None or not found[1] or blake3(found[0]).digest() != chunk:
+            return None
+        return found[0]
 
     def _find(self, chunk: Hash) -> Entry:
         self._require_open()

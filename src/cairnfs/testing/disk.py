@@ -314,6 +314,10 @@ class FlakyFile:
             raise OSError(plan.number, "planned")
         return self._file.pread(length, offset)
 
+    def pread_cached(self, length: int, offset: int) -> bytes | None:
+        """See DiskFile. Nothing is in memory here: every read goes where faults are planned."""
+        return None
+
     def fdatasync(self) -> None:
         """See DiskFile."""
         plan = self._disk.step("sync", changes=True)

@@ -28,6 +28,13 @@ def test_a_file_reads_what_was_written_where_it_was_written(disk: Disk, tmp_path
     assert disk.open(tmp_path / "f").pread(100, 0) == b"abX"
 
 
+def test_what_is_in_memory_is_read_exactly_or_not_at_all(disk: Disk, tmp_path: Path) -> None:
+    file = disk.create(tmp_path / "f")
+    file.writev([b"abcdef"], 0)
+    assert file.pread_cached(3, 2) in (b"cde", None)
+    assert file.pread_cached(3, 4) is None, "fewer bytes than asked are none"
+
+
 def test_one_write_takes_more_buffers_than_one_system_call(disk: Disk, tmp_path: Path) -> None:
     buffers = [b"%05d" % number for number in range(5000)]
     file = disk.create(tmp_path / "f")
