@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -45,32 +45,34 @@ _AGAIN = (
 )
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 _DISK_FULL = "53100"
+#: How many times errors of what was sent along are listened to.
+_DRAINS = 3
 _OPENING_KEY = 0x63616972  # of the advisory lock under which one process at a time makes the schema
 
 
 class PostgresTx:
     """A `Tx` on one connection, with as few round trips as its words allow.
 
-    What needs no answer of its own is sent along with the next statement, in libpq's pipeline: BEGIN,
-    and plain inserts of given rows (how many they insert is known; an error of theirs comes with the
-    next statement). Whoever takes the clock will ask for the time: that goes along too.
+    What needs no answer of its own is sent along with the next statement: BEGIN, and plain inserts of
+    given rows (how many they insert is known; an error of theirs comes with the next statement).
+    Whoever takes the clock will ask for the time: that goes along too.
     """
 
     def __init__(self, session: Session, begin: bytes) -> None:
         self._session = session
         self._begin = begin
         self._cursor = session.cursor(binary=True)
-        self._sent: AbstractContextManager[object] | None = None
         self._now_us: int | None = None
+        self._unsettled = False
         self.begun = False
 
     def rows(self, sql: str, *args: Value) -> list[Row]:
         """See `Tx.rows`."""
         if dialect.LOCK not in sql:
             return self._execute(dialect.postgres(sql), args).fetchall()
-        self._open()
-        self._cursor.execute(dialect.postgres(sql), args)
-        clock = self._session.cursor(binary=True).execute(_NOW)
+        self._send(self._cursor, dialect.postgres(sql), args)
+        clock = self._session.cursor(binary=True)
+        self._send(clock, _NOW, ())
         self.settle()
         self._now_us = _only(clock)
         return self._cursor.fetchall()
@@ -100,8 +102,7 @@ class PostgresTx:
         text, flat = dialect.postgres_given(sql, columns), _flat(columns, given, args)
         if not dialect.inserts_each(sql):
             return self._execute(text, flat).rowcount
-        self._open()
-        self._session.cursor().execute(text, flat)
+        self._send(self._session.cursor(), text, flat)
         return len(given)
 
     def now_us(self) -> int:
@@ -111,25 +112,21 @@ class PostgresTx:
 
     def settle(self) -> None:
         """Wait for what was only sent so far. Raises what went wrong with it."""
-        if self._sent is not None:
-            sent, self._sent = self._sent, None
-            sent.__exit__(None, None, None)
+        if self._unsettled:
+            self._unsettled = False
+            self._session.settle()
 
     def _execute(self, text: str, args: Sequence[object]) -> psycopg.Cursor[Row]:
-        if not self.begun:
-            self._open()
-        cursor = self._cursor.execute(text, args)
+        self._send(self._cursor, text, args)
         self.settle()
-        return cursor
+        return self._cursor
 
-    def _open(self) -> None:
-        """From here to `settle`, statements are only sent."""
-        if self._sent is None:
-            self._sent = self._session.pipeline()
-            self._sent.__enter__()
+    def _send(self, cursor: psycopg.Cursor[Row], text: str, args: Sequence[object]) -> None:
         if not self.begun:
             self.begun = True
             self._session.say(self._begin)
+        self._unsettled = True
+        cursor.execute(text, args)
 
 
 def _only(cursor: psycopg.Cursor[Row]) -> int:
@@ -203,6 +200,7 @@ class PostgresDatabase:
                 return _run(session, b"BEGIN ISOLATION LEVEL READ COMMITTED", function)
             finally:
                 if session.lost():
+                    session.close()
                     self._writer = None
         finally:
             self._writing.release()
@@ -285,8 +283,6 @@ def _run(session: Session, begin: bytes, function: Callable[[Tx], R]) -> R:
         status = session.info.transaction_status
         assert not tx.begun or status == TransactionStatus.INTRANS, "the tx has failed"
     except BaseException as error:
-        with suppress(psycopg.Error):
-            tx.settle()
         _roll_back(session)
         _say_what_it_means(error)
         raise
@@ -299,6 +295,7 @@ def _commit(session: Session) -> None:
     session.take_warning()
     try:
         session.say(b"COMMIT")
+        session.settle()
     except BaseException as error:
         if session.lost() or not isinstance(error, psycopg.Error):
             session.close()
@@ -313,13 +310,19 @@ def _commit(session: Session) -> None:
 
 
 def _roll_back(session: Session) -> None:
+    """End the tx, whatever state it is in; a session that will not is closed."""
+    for _ in range(_DRAINS):
+        # What was sent along with the statement that failed fails after it, and has to be heard.
+        with suppress(psycopg.Error):
+            session.settle()
+            break
     if session.lost() or session.info.transaction_status == TransactionStatus.IDLE:
         return
     try:
         session.say(b"ROLLBACK")
-    except BaseException:  # noqa: BLE001  (whatever it was, the connection is not fit for another tx)
-        with suppress(psycopg.Error):
-            session.close()
+        session.settle()
+    except psycopg.Error:
+        session.close()
 
 
 def _say_what_it_means(error: BaseException) -> None:

@@ -12,11 +12,11 @@ Threads: a session belongs to one thread at a time.
 from __future__ import annotations
 
 import select
+from contextlib import ExitStack, suppress
 
 import psycopg
 from psycopg.abc import Buffer, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.types.bool import BoolBinaryLoader
 from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
 from psycopg.types.string import StrBinaryDumper
@@ -58,25 +58,50 @@ _STATEMENTS = 1_024
 
 
 class Session(psycopg.Connection[Row]):
-    """A connection that begins and ends transactions by word, and waits for no answer for ever."""
+    """A connection that begins and ends transactions by word, and waits for no answer for ever.
+
+    It stays in libpq's pipeline mode: `say` and a cursor's `execute` only send, `settle` waits for all
+    answers. Leaving the mode, or fetching before `settle`, would make psycopg send one message more,
+    after which the server no longer takes the session for idle in its tx, and never throws it out.
+    """
 
     answer_s: float = float(_CONNECT_S)
-    #: What the server last warned of.
-    warning: str | None = None
+    _warning: str | None = None
+    _held: ExitStack | None = None
+    _pipe: psycopg.Pipeline | None = None
+
+    def hold(self) -> None:
+        """Enter pipeline mode, for good."""
+        self._held = ExitStack()
+        self._pipe = self._held.enter_context(self.pipeline())
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """As psycopg's, with a limit; after it the connection is of no more use and closed."""
         try:
             return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
-        except psycopg.OperationalError:
-            if timeout is None and self.info.transaction_status == TransactionStatus.ACTIVE:
-                self.close()
+        except psycopg.errors.PipelineAborted:
+            raise
+        except psycopg.OperationalError as error:
+            if timeout is None and error.sqlstate is None:
+                super().close()  # the caller holds psycopg's lock: the rest is for `close`
             raise
 
     def say(self, words: bytes) -> None:
-        """Run a statement without parameters and without a result (BEGIN, COMMIT, SET)."""
-        cursor = self.cursor()
-        cursor.execute(words, prepare=False)
+        """Send a statement without parameters and without a result (BEGIN, COMMIT, SET)."""
+        self.cursor().execute(words, prepare=False)
+
+    def settle(self) -> None:
+        """Wait for the answers to all that was sent. Raises the first thing that went wrong."""
+        assert self._pipe is not None
+        self._pipe.sync()
+
+    def close(self) -> None:
+        """Hang up, whatever is under way."""
+        super().close()
+        if self._held is not None:
+            held, self._held = self._held, None
+            with suppress(psycopg.Error):
+                held.close()
 
     def lost(self) -> bool:
         """True once the connection has ended, from either side."""
@@ -91,9 +116,14 @@ class Session(psycopg.Connection[Row]):
         # Between transactions the server has nothing to say but farewell.
         return bool(looking.poll(0))
 
+    def note(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Remember a warning of the server."""
+        if notice.severity_nonlocalized == "WARNING":
+            self._warning = f"{notice.message_primary}; {notice.message_detail or ''}".strip("; ")
+
     def take_warning(self) -> str | None:
         """What the server warned of since this was last asked."""
-        said, self.warning = self.warning, None
+        said, self._warning = self._warning, None
         return said
 
 
@@ -104,18 +134,17 @@ def connect(dsn: str, role: str, *, unsafe: bool) -> Session:
     session = Session.connect(make_conninfo(dsn, **link), autocommit=True, cursor_factory=psycopg.RawCursor)
     try:
         _adapt(session)
-        session.answer_s = _ANSWER_S[role]
-        for name, limit_ms in _LIMITS[role].items():
-            session.say(f"SET {name} = {limit_ms}".encode())
-        for name, setting in _PLANS.items():
+        session.hold()
+        for name, setting in {**_LIMITS[role], **_PLANS}.items():
             session.say(f"SET {name} = {setting}".encode())
         _check_promises(session, unsafe)
     except BaseException:
         session.close()
         raise
+    session.answer_s = _ANSWER_S[role]
     session.prepare_threshold = 0
     session.prepared_max = _STATEMENTS
-    session.add_notice_handler(lambda notice: _note(session, notice))
+    session.add_notice_handler(session.note)
     return session
 
 
@@ -136,27 +165,22 @@ def tables(tx: Tx) -> frozenset[str]:
 
 
 def _check_promises(session: Session, unsafe: bool) -> None:
-    def shown(name: str) -> str:
-        row = session.execute(f"SHOW {name}".encode(), prepare=False).fetchone()
-        assert row is not None
-        return str(row[0])
-
-    if shown("transaction_read_only") == "on" or shown("in_hot_standby") == "on":
+    names = ("transaction_read_only", "in_hot_standby", "fsync", "server_encoding", "synchronous_commit")
+    asked = [session.execute(f"SHOW {name}".encode(), prepare=False) for name in names]
+    session.settle()
+    shown = {name: str(row[0]) for name, cursor in zip(names, asked, strict=True) for row in cursor}
+    if shown["transaction_read_only"] == "on" or shown["in_hot_standby"] == "on":
         raise psycopg.OperationalError("the server is a standby or read-only")
-    if shown("fsync") != "on" and not unsafe:
+    if shown["fsync"] != "on" and not unsafe:
         raise BadRequest(
             "this PostgreSQL runs with fsync=off and would lose acknowledged commits",
             hint="set fsync=on in postgresql.conf and restart it",
         )
-    if shown("server_encoding") != "UTF8":
+    if shown["server_encoding"] != "UTF8":
         raise BadRequest("the database's encoding is not UTF8", hint="CREATE DATABASE ... ENCODING 'UTF8'")
-    if shown("synchronous_commit") == "off":
+    if shown["synchronous_commit"] == "off":
         session.say(b"SET synchronous_commit = on")
-
-
-def _note(session: Session, notice: psycopg.errors.Diagnostic) -> None:
-    if notice.severity_nonlocalized == "WARNING":
-        session.warning = f"{notice.message_primary}; {notice.message_detail or ''}".strip("; ")
+        session.settle()
 
 
 class _WholeLoader(NumericBinaryLoader):

@@ -31,19 +31,32 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         postgres_session._LIMITS,
         "writer",
         {
-            "idle_in_transaction_session_timeout": 3_000,
+            "idle_in_transaction_session_timeout": 1_500,
             "lock_timeout": 100,
             "statement_timeout": 1_000,
         },
     )
 
 
+def lock_the_clock(tx: Tx) -> None:
+    tx.row("SELECT id FROM clock WHERE id = 1 {lock}")
+
+
+def insert_and_raise(tx: Tx) -> None:
+    columns, rows = "inode BIGINT, died BIGINT", [(1, 1), (2, 2)]
+    tx.run_given("INSERT INTO orphan (inode, died) SELECT g.inode, g.died FROM {given} AS g", columns, rows)
+    raise_fence(tx)
+
+
 @pytest.mark.usefixtures("short_limits")
-def test_a_process_that_froze_with_the_clock_does_not_stop_the_others(postgres_dsn: str) -> None:
+@pytest.mark.parametrize("before", [lock_the_clock, insert_and_raise])
+def test_a_process_that_froze_with_the_clock_does_not_stop_the_others(
+    postgres_dsn: str, before: Callable[[Tx], None]
+) -> None:
     thaw = threading.Event()
 
     def freeze(tx: Tx) -> None:
-        tx.row("SELECT id FROM clock WHERE id = 1 {lock}")
+        before(tx)
         held.set()
         assert thaw.wait(20)
         raise_fence(tx)
@@ -143,7 +156,7 @@ class Recorder:
 
 
 def test_plans_made_while_tables_were_empty_stay_right_when_they_have_grown(
-    database: PostgresDatabase,
+    admin: psycopg.Connection,
 ) -> None:
     recorder = Recorder()
     tx = cast(Tx, recorder)
@@ -153,15 +166,14 @@ def test_plans_made_while_tables_were_empty_stay_right_when_they_have_grown(
     versions.end(tx, [(ROOT, CommitNumber(1), CommitNumber(2))])
     replies.find(tx, [(UserId(1), RequestId("r"))])
     for statement in recorder.said:
-        plan = explain(database, statement)
+        plan = explain(admin, statement)
         assert "Hash Join" not in plan, plan
         assert "Seq Scan" not in plan, plan
         assert plan.index("Function Scan on") < plan.index("Index Scan using"), plan
     assert len(recorder.said) >= 5
 
 
-def explain(database: PostgresDatabase, statement: str) -> str:
-    assert database.write(backend)
-    assert database._writer is not None
-    rows = database._writer.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode(), prepare=False)
-    return "\n".join(row[0] for row in rows)
+def explain(admin: psycopg.Connection, statement: str) -> str:
+    for name, setting in postgres_session._PLANS.items():
+        admin.execute(f"SET {name} = {setting}".encode())
+    return "\n".join(row[0] for row in admin.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode()))
