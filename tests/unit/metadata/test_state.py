@@ -9,45 +9,13 @@ import pytest
 
 from cairnfs import errors as e
 from cairnfs.ids import Path, RequestId, UserId
-from cairnfs.metadata.databases.seam import Database, Row, Tx, Value
+from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.rows import clock, commits
 from cairnfs.metadata.rows.replies import COMMITTED, ReplyKey
 from cairnfs.metadata.state import State, WantEmpty
 from cairnfs.metadata.state.journal import Journal
 from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
-
-
-class Counting:
-    """A tx that keeps the statements that it runs."""
-
-    def __init__(self, tx: Tx) -> None:
-        self._tx = tx
-        self.statements: list[str] = []
-
-    def rows(self, sql: str, *args: Value) -> list[Row]:
-        self.statements.append(sql)
-        return self._tx.rows(sql, *args)
-
-    def row(self, sql: str, *args: Value) -> Row | None:
-        self.statements.append(sql)
-        return self._tx.row(sql, *args)
-
-    def run(self, sql: str, *args: Value) -> int:
-        self.statements.append(sql)
-        return self._tx.run(sql, *args)
-
-    def rows_given(
-        self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value
-    ) -> list[Row]:
-        self.statements += [sql] if given else []
-        return self._tx.rows_given(sql, columns, given, *args)
-
-    def run_given(self, sql: str, columns: str, given: Sequence[tuple[Value, ...]], *args: Value) -> int:
-        self.statements += [sql] if given else []
-        return self._tx.run_given(sql, columns, given, *args)
-
-    def now_us(self) -> int:
-        return self._tx.now_us()
+from tests.unit.metadata.counting import Counting
 
 
 def counted(ledger: Ledger, operations: Sequence[Any]) -> list[str]:

@@ -8,8 +8,10 @@ from contextlib import closing
 import pytest
 
 from cairnfs.clock import SystemClock
+from cairnfs.errors import IncarnationChanged
 from cairnfs.ids import NEVER
 from cairnfs.metadata import verify
+from cairnfs.metadata.databases.opening import begin_incarnation
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.verify.counting import Tally, differences
@@ -52,6 +54,19 @@ def test_a_clean_database_has_no_findings(database: Database) -> None:
     assert counts["invariants"] == len(verify.INVARIANTS)
     ledger.reap()
     assert ledger.verify()["orphans"] == 0
+
+
+def test_a_new_incarnation_is_as_sound_as_the_old(database: Database) -> None:
+    ledger = filled(database)
+    etag, before, tree = ledger.stat("/d/f").etag, ledger.newest(), ledger.tree()
+    database.write(lambda tx: begin_incarnation(tx, "a test"))
+    assert ledger.newest() > before + 2**31
+    assert ledger.tree(before) == ledger.tree(before + 1) == ledger.tree() == tree
+    with pytest.raises(IncarnationChanged):
+        ledger.commit(write("/d/f", b"5", expected=etag))
+    ledger.commit(write("/d/f", b"5"), mkdir("/new"))
+    ledger.reap()
+    ledger.verify()
 
 
 F = "(SELECT inode FROM dentry WHERE name = x'66' AND kind = 'file' ORDER BY inode LIMIT 1)"

@@ -72,6 +72,8 @@ class Durability:
         """
         if self._oldest < needs != self._needs:
             self.sort(needs)
+        if not self._uses:
+            return
         places = state.places()
         for claim, use in self._uses.items():
             members = places.members.get(claim.group, ())
