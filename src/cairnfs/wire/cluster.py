@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from cairnfs.wire.codec import Reply, Request, Whole
-from cairnfs.wire.shapes import Address, Boot, BootOrNone, text
+from cairnfs.wire.shapes import Address, Boot, BootOrNone, label
 
 State = Literal["up", "suspect", "down", "full"]
 ZONE_MAX_CHARS = 64
-Zone = Annotated[str, text(ZONE_MAX_CHARS)]
+Zone = Annotated[str, label(ZONE_MAX_CHARS)]
 
 
 class FileserverInfo(Reply, kw_only=True):

@@ -15,6 +15,7 @@ from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.problems import Problem
 from cairnfs.wire.shapes import (
+    Bytes,
     ETagString,
     Expectation,
     FileTime,
@@ -89,8 +90,8 @@ class Receipt(Request, kw_only=True):
     """A fileserver's word, opaque to clients: `body` is a `wire.receipts.ReceiptBody`, `mac` its proof."""
 
     fileserver: Whole
-    body: bytes
-    mac: bytes
+    body: Bytes
+    mac: Bytes
 
 
 class CommitRequest(Request, kw_only=True):

@@ -109,7 +109,7 @@ PASSWORD = Endpoint(
     Empty,
     "user",
     "Change one's password; revokes one's refresh tokens",
-    (e.SealInvalid, e.BadCredentials, e.TooManyLogins),
+    (e.SealInvalid, e.BadCredentials, e.TooManyLogins, e.Forbidden),
 )
 WHOAMI = Endpoint(
     "whoami", "auth", "GET", "/v1/auth/whoami", Empty, auth.WhoamiReply, "user", "Who the token says one is"

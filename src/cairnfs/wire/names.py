@@ -33,9 +33,14 @@ def to_text(raw: bytes) -> tuple[str, str | None]:
 def from_text(text: str, base64: str | None) -> bytes:
     """The bytes that a pair carries. Raises BadName."""
     try:
-        return text.encode() if base64 is None else b64decode(base64, validate=True)
+        if base64 is None:
+            return text.encode()
+        raw = b64decode(base64, validate=True)
     except (UnicodeEncodeError, binascii.Error, ValueError) as error:
         raise BadName("neither UTF-8 text nor base64") from error
+    if b64encode(raw).decode() != base64:
+        raise BadName("base64 with bits or padding to spare")
+    return raw
 
 
 def to_path(text: str, base64: str | None) -> Path:

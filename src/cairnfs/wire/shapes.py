@@ -35,11 +35,16 @@ def text(max_bytes: int) -> msgspec.Meta:
     return _said(pattern="^[^\\u0000]*$", maxLength=max_bytes)
 
 
+def label(max_chars: int) -> msgspec.Meta:
+    """A short text that can be printed; the document promises ASCII alone."""
+    return _said(pattern="^[ -~]*$", maxLength=max_chars)
+
+
 _NAME = rf"/(?!\.{{1,2}}(/|$))[^/\u0000]{{1,{NAME_MAX_BYTES}}}"
 _DAY = "(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = rf"{_DAY}[Tt ]{_HOUR}(:[0-5][0-9](\.[0-9]{{1,6}})?)?([Zz]|[+-]{_HOUR})"
-_BASE64 = "^(?=L[w-z0-9+/])([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
 _ETAG = r"[0-9]{1,19}\.[0-9]{1,19}\.[0-9]{1,19}"
 
 #: 128 random bits: of requests, sessions, clusters.
@@ -51,13 +56,28 @@ Address = Annotated[str, _said(pattern="^https?://[A-Za-z0-9.-]{1,200}:[1-9][0-9
 #: A path as text, or for people only where its base64 stands beside it.
 PathString = Annotated[str, _said(pattern=f"^({_NAME})*/?$", minLength=1, maxLength=PATH_MAX_BYTES)]
 #: The base64 of a path, which starts with /.
-PathBase64 = Annotated[str, _said(pattern=_BASE64, maxLength=(PATH_MAX_BYTES + 2) // 3 * 4)]
+PathBase64 = Annotated[
+    str, _said(pattern=f"^(?=L[w-z0-9+/]){_BASE64}", maxLength=4 * -(-PATH_MAX_BYTES // 3))
+]
 #: A point in history: see `core.moment`.
 AtString = Annotated[str, _said(pattern=f"^([0-9]{{1,18}}|[0-9]{{1,9}}[smhdw]|{_TIME})$")]
 #: A version: see `core.etag`. An expectation may also be "none": nothing may be there.
 ETagString = Annotated[str, _said(pattern=f"^{_ETAG}$")]
 Expectation = Annotated[str, _said(pattern=f"^({_ETAG}|none)$")]
-HashBytes = Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+#: Bytes travel as base64.
+Bytes = Annotated[bytes, _said(pattern=f"^{_BASE64}")]
+HashBytes = Annotated[
+    bytes,
+    msgspec.Meta(
+        min_length=HASH_BYTES,
+        max_length=HASH_BYTES,
+        extra_json_schema={"pattern": "^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$"},
+    ),
+]
+#: A bound between hashes.
+BoundBytes = Annotated[
+    bytes, msgspec.Meta(max_length=HASH_BYTES, extra_json_schema={"pattern": f"^{_BASE64}"})
+]
 ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=CHUNK_MAX_BYTES)]
 Mode = Annotated[int, msgspec.Meta(ge=0, le=MODE_MAX)]
 #: A file's time, in µs since 1970: what every reader of dates can show.

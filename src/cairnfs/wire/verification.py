@@ -8,10 +8,9 @@ from msgspec import Meta
 
 from cairnfs.ids import GROUPS
 from cairnfs.wire.codec import Reply, Request, Whole
-from cairnfs.wire.shapes import HASH_BYTES
+from cairnfs.wire.shapes import BoundBytes
 
 _Group = Annotated[int, Meta(ge=0, le=GROUPS - 1)]
-_Bound = Annotated[bytes, Meta(max_length=HASH_BYTES)]
 
 
 class Finding(Reply, kw_only=True):
@@ -51,8 +50,8 @@ class VerifyGroupsReply(Reply, kw_only=True):
 class InventoryRequest(Request, kw_only=True):
     """Asked of a fileserver: its chunks with low <= hash < high, in order. `deep` reads every byte."""
 
-    low: _Bound
-    high: _Bound | None = None
+    low: BoundBytes
+    high: BoundBytes | None = None
     limit: Whole = 10_000
     deep: bool = False
 
