@@ -42,15 +42,13 @@ class Reading:
         self._intake = intake
         self._membership = membership
 
-    async def get(self, context: Context, request: wire.GetRequest) -> Pieces:
+    async def get(self, context: Context, request: wire.GetRequest) -> Pieces | bytes:
         """The asked chunks as frames, in order; one that is not here or rotten is a frame that says so."""
         if len(request.hashes) > wire.GET_CHUNKS_MAX:
             raise TooLarge(f"one request reads at most {wire.GET_CHUNKS_MAX} chunks")
         hashes = [_hash(raw) for raw in request.hashes]
         row = self._at_hand(hashes)
-        if row is not None:
-            return Pieces(_whole(row), length=len(row))
-        return Pieces(self._frames(hashes))
+        return Pieces(self._frames(hashes)) if row is None else row
 
     def _at_hand(self, hashes: Sequence[Hash]) -> bytes | None:
         """The row of a few small chunks, if all of them are in memory: not worth the way to a thread."""
@@ -132,10 +130,6 @@ class Reading:
         count = len(got)
         got.clear()
         return count
-
-
-async def _whole(row: bytes) -> AsyncIterator[bytes]:
-    yield row
 
 
 def _turn(store: Store, hashes: Sequence[Hash], start: int) -> tuple[list[bytes], int]:

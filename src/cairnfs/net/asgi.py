@@ -41,6 +41,13 @@ class Peer(Protocol):
         """True once nobody listens any more."""
         ...
 
+    def answer(self, headers: RawHeaders, body: bytes) -> bool:
+        """Send a whole answer of status 200 at once, if that can be done now; False: nothing was done.
+
+        Content-Length is added. It saves a small answer half of its way through ASGI.
+        """
+        ...
+
     def cut(self) -> None:
         """Break the connection, so that an unfinished answer cannot be taken for a whole one."""
         ...

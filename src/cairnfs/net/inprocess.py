@@ -103,6 +103,10 @@ class _Exchange:
         self.head.set()
         self._there.set()
 
+    def answer(self, headers: asgi.RawHeaders, body: bytes) -> bool:
+        """Nothing is saved here."""
+        return False
+
     def cut(self) -> None:
         """The application breaks the connection."""
         self._break(OutcomeUnknown(f"{self._request.origin} broke off its answer"))

@@ -11,9 +11,10 @@ Handlers, by the endpoint's `frames`:
   the body as it arrives (up to about 320 KiB each, none empty); feed them to `wire.chunks.Deframer`.
   They raise TooLarge past the endpoint's limit and LengthMismatch where the body is shorter or longer
   than announced or the client goes away. A handler may answer or raise before it has read everything.
-- `"reply"`: `async def handler(context: Context, request: Q) -> Pieces`. Errors raised before it returns are
-  answered as problems; an error from within the pieces cuts the connection, so that the client sees a
-  broken body and never a short one. `Pieces(iterator, length=bytes)` announces Content-Length.
+- `"reply"`: `async def handler(context: Context, request: Q) -> Pieces | bytes`. Errors raised before it
+  returns are answered as problems; an error from within the pieces cuts the connection, so that the client
+  sees a broken body and never a short one. `Pieces(iterator, length=bytes)` announces Content-Length;
+  `bytes` is a whole row.
 
 A handler is given its deadline and keeps it; 5 s later it is cancelled (the outcome is then unknown).
 What belongs here: all that speaks ASGI as a server. The only place that imports uvicorn.

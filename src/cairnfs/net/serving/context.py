@@ -52,7 +52,7 @@ class Pieces:
 
 Handler = Callable[[Context, Any], Awaitable[Any]]
 TakesPieces = Callable[[Context, AsyncIterator[bytes]], Awaitable[Any]]
-GivesPieces = Callable[[Context, Any], Awaitable[Pieces]]
+GivesPieces = Callable[[Context, Any], Awaitable[Pieces | bytes]]
 FramesHandler = TakesPieces | GivesPieces
 #: Raises TokenInvalid or TokenExpired; offline and cached.
 Authenticate = Callable[[str], Caller]

@@ -40,12 +40,17 @@ class Exchange:
         await self._send(message)
 
     async def answer(self, headers: RawHeaders, body: bytes) -> None:
-        """A whole answer."""
+        """A whole answer. The headers are our own words: nobody looks at them again."""
         self.status = 200
-        await asgi.answer(self._send, 200, headers, body)
+        peer = asgi.peer_of(self.scope)
+        if peer is None or not peer.answer(headers, body):
+            await asgi.answer(self._send, 200, headers, body)
 
-    async def stream(self, reply: Pieces) -> None:
+    async def stream(self, reply: Pieces | bytes) -> None:
         """An answer of chunk frames."""
+        if isinstance(reply, bytes):
+            await self.answer(_FRAMES, reply)
+            return
         self.status = 200
         await asgi.answer_pieces(self.scope, self._send, 200, _FRAMES, reply.pieces, reply.length)
 

@@ -15,7 +15,7 @@ from cairnfs.errors import DeadlineExceeded, Forbidden, OutcomeUnknown, Unauthen
 from cairnfs.net import asgi
 from cairnfs.net.asgi import BodyPieces, Headers, Receive, Scope, Send
 from cairnfs.net.deadlines import within
-from cairnfs.net.serving.context import Authenticate, Caller, Context, Pieces
+from cairnfs.net.serving.context import Authenticate, Caller, Context
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
 from cairnfs.wire import chunks, codec
@@ -50,6 +50,7 @@ class Route:
         self._meter = meter
         self._has_body = endpoint.method == "POST"
         self._takes_frames = endpoint.frames == "request"
+        self._gives_frames = endpoint.frames == "reply"
         self._media = chunks.MEDIA_TYPE.encode() if self._takes_frames else asgi.JSON
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, params: Mapping[str, str]) -> None:
@@ -81,7 +82,7 @@ class Route:
             if handed_over:
                 raise OutcomeUnknown("the time was over before the outcome was known") from error
             raise DeadlineExceeded("the time was over before the request had arrived whole") from error
-        if isinstance(reply, Pieces):
+        if self._gives_frames:
             await exchange.stream(reply)
         else:
             await exchange.answer(_JSON, codec.encode(reply))

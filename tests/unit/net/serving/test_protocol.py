@@ -225,3 +225,43 @@ async def test_over_the_limit_of_connections_new_ones_are_dropped(
         assert [record.levelname for record in caplog.records] == ["ERROR"]
         for _, writer in opened:
             writer.close()
+
+
+async def test_a_small_answer_is_one_piece_and_the_connection_goes_on() -> None:
+    asked = head(b"12") + b'{"text":"x"}'
+    async with serving(service()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for _ in range(3):
+            writer.write(asked)
+            answer = await reader.read(10_000)
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"\r\ndate: " in answer
+            assert answer.endswith(b'\r\n\r\n{"text":"x","caller":"ann"}')
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_who_wants_the_connection_closed_gets_the_answer_and_then_its_end() -> None:
+    asked = head(b"12", b"Connection: close\r\n") + b'{"text":"x"}'
+    async with serving(service()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(asked)
+        answer = await reader.read()
+        assert b"connection: close\r\n" in answer
+        assert answer.endswith(b'{"text":"x","caller":"ann"}')
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_requests_sent_without_waiting_are_answered_in_order() -> None:
+    texts = [b"first", b"second", b"third"]
+    asked = b"".join(head(b"%d" % (len(text) + 11)) + b'{"text":"%b"}' % text for text in texts)
+    async with serving(service()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(asked)
+        answers = b""
+        while answers.count(b'"caller"') < len(texts):
+            answers += await reader.read(10_000)
+        assert sorted(texts, key=answers.index) == texts
+        writer.close()
+        await writer.wait_closed()
