@@ -234,6 +234,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 return "a body went on after its answer" if now - self._answered_at > SWALLOW_S else ""
             if now - self._heard_at > STALL_S and not self.flow.read_paused:
                 return "the body stopped coming"
-        elif self._in_head and now - self._head_at > HEAD_S:
-            return "the head did not end"
+        elif self._in_head:
+            return "the head did not end" if now - self._head_at > HEAD_S else ""
+        elif self._may_speak() and self.timeout_keep_alive_task is None and now - self._heard_at > HEAD_S:
+            # Empty lines between requests end the wait for the next one, and begin none.
+            return "the head did not begin"
         return ""

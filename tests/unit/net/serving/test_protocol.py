@@ -166,6 +166,24 @@ async def test_who_falls_silent_is_shown_out(begun: bytes, patience_s: float) ->
         writer.close()
 
 
+async def test_an_empty_line_after_an_answer_holds_no_place_for_ever() -> None:
+    clock = ManualClock()
+    async with serving(service(), clock=clock) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\n\r\n")
+        await reader.readuntil(b"ok")
+        (connection,) = server.connections
+        writer.write(b"\r\n")
+        await eventually(lambda: connection.timeout_keep_alive_task is None)
+        await clock.run(29)
+        server.sweep()
+        assert server.connections == [connection]
+        await clock.run(2)
+        server.sweep()
+        await closed(reader)
+        writer.close()
+
+
 async def test_who_does_not_read_is_shown_out() -> None:
     clock = ManualClock()
 
