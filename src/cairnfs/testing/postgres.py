@@ -69,9 +69,15 @@ def temporary_postgres(*settings: str) -> Iterator[TemporaryPostgres]:
 def start(root: Path, programs: Path, *settings: str, port: int = 5432) -> Iterator[TemporaryPostgres]:
     """Start the server on ``root/data``; with a socket only, ``port`` is a mere part of its name."""
     given = ("listen_addresses=", f"unix_socket_directories={root}", f"port={port}", "fsync=on", *settings)
+    options = [word for each in given for word in ("-c", each)]
+    command: list[str | Path] = [programs / "postgres", "-D", root / "data", *options]
+    setpriv = shutil.which("setpriv")
+    if setpriv is not None:
+        # Where the system can, the server goes with the thread that started it, however that ends.
+        command = [setpriv, "--pdeathsig", "INT", "--", *command]
     with (root / "log").open("ab") as log:
         process = subprocess.Popen(
-            [programs / "postgres", "-D", root / "data", *(word for each in given for word in ("-c", each))],
+            command,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=root, start_new_session=True, **_identity(),
         )  # fmt: skip
     try:
