@@ -105,14 +105,14 @@ class BodyPieces:
     or goes on after `announced_bytes`, or where the client went away within it.
     """
 
-    __slots__ = ("_announced", "_done", "_limit", "_receive", "seen_bytes")
+    __slots__ = ("_done", "_limit", "_receive", "announced_bytes", "seen_bytes")
 
     def __init__(self, receive: Receive, *, limit_bytes: int | None, announced_bytes: int | None) -> None:
         if limit_bytes is not None and announced_bytes is not None and announced_bytes > limit_bytes:
             raise TooLarge(f"the body has {announced_bytes} bytes, at most {limit_bytes} are taken")
         self._receive = receive
         self._limit = limit_bytes
-        self._announced = announced_bytes
+        self.announced_bytes = announced_bytes
         self._done = False
         self.seen_bytes = 0
 
@@ -137,7 +137,7 @@ class BodyPieces:
         if self._limit is not None and self.seen_bytes > self._limit:
             self._done = True
             raise TooLarge(f"the body is over {self._limit} bytes")
-        announced = self._announced
+        announced = self.announced_bytes
         if announced is not None and (
             self.seen_bytes > announced or (self._done and self.seen_bytes < announced)
         ):

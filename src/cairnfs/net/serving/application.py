@@ -16,6 +16,7 @@ from cairnfs.clock import Clock
 from cairnfs.errors import CairnError, MethodNotAllowed, NotFound
 from cairnfs.net import asgi, openapi
 from cairnfs.net.asgi import ASGIApp, Receive, Scope, Send
+from cairnfs.net.serving.bodies import Bodies
 from cairnfs.net.serving.context import Authenticate, FramesHandler, Handler
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
@@ -115,9 +116,16 @@ def application(
     wanted = {endpoint.name for endpoint in endpoints}
     if wanted != given.keys():
         raise ValueError(f"endpoints and handlers differ: {sorted(wanted ^ given.keys())}")
-    meter = Meter()
+    meter, bodies = Meter(), Bodies()
     routes = [
-        Route(endpoint, given[endpoint.name], authenticate=authenticate, clock=clock, meter=meter)
+        Route(
+            endpoint,
+            given[endpoint.name],
+            authenticate=authenticate,
+            clock=clock,
+            meter=meter,
+            bodies=bodies,
+        )
         for endpoint in endpoints
     ]
     document = codec.encode(openapi.document(endpoints, title, extra))

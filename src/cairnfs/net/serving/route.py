@@ -15,6 +15,7 @@ from cairnfs.errors import DeadlineExceeded, Forbidden, OutcomeUnknown, Unauthen
 from cairnfs.net import asgi
 from cairnfs.net.asgi import BodyPieces, Headers, Receive, Scope, Send
 from cairnfs.net.deadlines import within
+from cairnfs.net.serving.bodies import Bodies, Hold
 from cairnfs.net.serving.context import Authenticate, Caller, Context
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
@@ -42,12 +43,14 @@ class Route:
         authenticate: Authenticate,
         clock: Clock,
         meter: Meter,
+        bodies: Bodies,
     ) -> None:
         self.endpoint = endpoint
         self._handler = handler
         self._authenticate = authenticate
         self._clock = clock
         self._meter = meter
+        self._bodies = bodies
         self._has_body = endpoint.method == "POST"
         self._takes_frames = endpoint.frames == "request"
         self._gives_frames = endpoint.frames == "reply"
@@ -72,16 +75,19 @@ class Route:
         peer = client[0] if client else ""
         context = Context(caller, params, exchange.request_id, began + allowed_s, headers, peer, token)
         body = self._body(headers, receive)
+        hold = Hold(self._bodies)
         handed_over = False
         try:
             async with within(self._clock, allowed_s + OVERTIME_S):
-                request = body if self._takes_frames else await self._message(body, context)
+                request = body if self._takes_frames else await self._message(body, context, hold)
                 handed_over = True
                 reply = await self._handler(context, request)
         except TimeoutError as error:
             if handed_over:
                 raise OutcomeUnknown("the time was over before the outcome was known") from error
             raise DeadlineExceeded("the time was over before the request had arrived whole") from error
+        finally:
+            hold.release()
         if self._gives_frames:
             await exchange.stream(reply)
         else:
@@ -105,10 +111,10 @@ class Route:
                 raise UnsupportedMedia(f"the body has to be {self._media.decode()}")
         return body
 
-    async def _message(self, body: BodyPieces, context: Context) -> object:
+    async def _message(self, body: BodyPieces, context: Context, hold: Hold) -> object:
         if not self._has_body:
             return _EMPTY
-        whole = await body.whole()
+        whole = await hold.whole(body)
         if self._clock.monotonic() >= context.deadline:
             raise DeadlineExceeded("the time was over before the request had arrived whole")
         return codec.decode(self.endpoint.request, whole or b"{}")
