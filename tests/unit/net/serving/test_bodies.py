@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cairnfs.errors import Busy
 from cairnfs.net.asgi import BodyPieces, Message
 from cairnfs.net.inprocess import InProcessTransport
-from cairnfs.net.serving import Context
+from cairnfs.net.serving import Application, Context
 from cairnfs.net.serving.bodies import SMALL_BYTES, Bodies, Hold
 from cairnfs.net.transport import Request
 from tests.unit.net.service import ORIGIN, Ask, Say, service
@@ -70,7 +71,7 @@ async def test_what_was_cut_off_is_given_back() -> None:
 
 async def test_a_large_request_is_held_while_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     bodies, asked, go_on = Bodies(500), asyncio.Event(), asyncio.Event()
-    monkeypatch.setattr("cairnfs.net.serving.application.Bodies", lambda: bodies)
+    monkeypatch.setattr(sys.modules[Application.__module__], "Bodies", lambda: bodies)
 
     async def slow(context: Context, request: Ask) -> Say:
         asked.set()
