@@ -19,6 +19,8 @@ from cairnfs.net.transport import Request
 from cairnfs.testing.cluster import CONTROL, PASSWORD
 from tests.unit.gateways.scene import DOOR, MIB, Scene
 
+#: Headers that say nothing of what was asked for.
+VARYING = ("x-request-id", "content-length")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -29,6 +31,24 @@ async def test_the_caller_is_who_acts(scene: Scene, home: str) -> None:
     for method in ("GET", "PUT", "DELETE"):
         answer = await scene.ask(method, f"{home}/f", auth=f"Bearer {ben.token}")
         assert (answer.status, answer.problem) == (403, "forbidden")
+
+
+async def test_a_closed_directory_says_nothing_of_what_is_in_it(scene: Scene, home: str) -> None:
+    """Not by a condition, a range, a listing, nor by how it refuses."""
+    await scene.cluster.user("ben")
+    ben = await credentials.login(scene.cluster.network, CONTROL, scene.clock, "ben", PASSWORD)
+    put = await scene.ask("PUT", f"{home}/f", b"ann's")
+    conditions = [{name: tag} for name in ("if_match", "if_none_match") for tag in ("*", put.headers["etag"])]
+    asked = [(method, path) for method in ("GET", "HEAD", "PUT", "DELETE") for path in ("f", "none")]
+    asked += [(method, path) for method in ("GET", "HEAD") for path in ("f/", "none/", "f?at=3", "none?at=3")]
+    answers = set()
+    for method, path in asked:
+        for headers in ({}, {"range": "bytes=0-0"}, *conditions):
+            answer = await scene.ask(method, f"{home}/{path}", b"", auth=f"Bearer {ben.token}", **headers)
+            shown = {name: told for name, told in answer.headers.items() if name not in VARYING}
+            answers.add((answer.status, str(shown)))
+            assert method == "HEAD" or answer.problem == "forbidden"
+    assert len(answers) == 1
 
 
 @pytest.mark.parametrize(
