@@ -64,14 +64,14 @@ class Filesystem(RuleBasedStateMachine):
         self.history: dict[int, Tree] = {first: {}, reply.commit: made}
         self.tree = self._learn(made)
 
-    @rule(data=st.data(), size=st.integers(1, 2))
-    def commit(self, data: st.DataObject, size: int) -> None:
-        """One small commit."""
-        self.batch(data, [size])
+    @rule(data=st.data(), sizes=st.lists(st.integers(1, 2), min_size=1, max_size=3))
+    def small(self, data: st.DataObject, sizes: list[int]) -> None:
+        """Small commits."""
+        self.batch(data, sizes)
 
-    @rule(data=st.data(), sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4))
-    def several(self, data: st.DataObject, sizes: list[int]) -> None:
-        """Several commits at once."""
+    @rule(data=st.data(), sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4))
+    def large(self, data: st.DataObject, sizes: list[int]) -> None:
+        """Larger commits, at least two at once."""
         self.batch(data, sizes)
 
     @precondition(lambda self: self.tree)
@@ -92,6 +92,16 @@ class Filesystem(RuleBasedStateMachine):
         steps: list[tuple[list[Operation], bool]] = [([change], True), ([chosen], True)]
         for part in [steps] if together else [[step] for step in steps]:
             self._do(part)
+
+    @precondition(lambda self: any(node.is_directory for node in self.tree.values()))
+    @rule(data=st.data())
+    def into_itself(self, data: st.DataObject) -> None:
+        """A directory is moved to some place below itself."""
+        directories = sorted(path for path, node in self.tree.items() if node.is_directory)
+        path = data.draw(st.sampled_from(directories), "directory")
+        inner = [other for other in directories if other == path or other.startswith(f"{path}/")]
+        target = f"{data.draw(st.sampled_from(inner), 'inner')}/{data.draw(st.sampled_from(NAMES), 'name')}"
+        self._do([([rename(path, target)], True)])
 
     def batch(self, data: st.DataObject, sizes: list[int]) -> None:
         """Commits of so many operations each, in one tx; pages of reaping in between."""
@@ -210,7 +220,11 @@ class Filesystem(RuleBasedStateMachine):
             case "remove":
                 return remove(path, recursive=draw(st.integers(0, 3), "recursive") > 0, expected=version)
             case _:
-                target = draw(st.one_of(fresh, fresh, there), "target")
+                inner = [path, *(other for other in inside if other.startswith(f"{path}/"))]
+                below = st.builds(
+                    lambda up, name: f"{up}/{name}", st.sampled_from(inner), st.sampled_from(NAMES)
+                )
+                target = draw(st.one_of(fresh, fresh, there, below), "target")
                 return rename(path, target, replace=draw(flags, "replace"), expected=version)
 
     def _placed(self, operations: list[Operation]) -> list[Operation]:

@@ -14,7 +14,7 @@ from cairnfs.metadata.databases.seam import Database
 from cairnfs.testing.ledger import Ledger
 from tests.model.filesystem import machine
 
-EXAMPLES = {"sqlite": 30, "postgresql": 8}
+EXAMPLES = {"sqlite": 60, "postgresql": 20}
 
 
 def test_cairn_is_a_dictionary_with_a_history(database: Database) -> None:

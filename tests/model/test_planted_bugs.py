@@ -25,7 +25,7 @@ def test_the_model_finds(bug: Callable[[], AbstractContextManager[None]]) -> Non
             run_state_machine_as_test(
                 searching,
                 settings=settings(
-                    max_examples=150,
+                    max_examples=400,
                     stateful_step_count=12,
                     deadline=None,
                     database=None,
