@@ -28,6 +28,8 @@ _VARYING = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "TIME"),
     (re.compile(r"\bin \d+(\.\d+)? s"), "in N s"),
     (re.compile(rf"\b({re.escape(getpass.getuser())}|root)\b"), "USER"),
+    # A fileserver that just came back is compared in the background; until then its groups are dirty.
+    (re.compile(r", \d+ dirty groups?"), ""),
     (re.compile(r" {2,}"), " "),
 )
 COMMAND_SECONDS = 60
