@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from cairnfs.client.control import Control
 from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
 from cairnfs.errors import (
+    BadRequest,
     CairnError,
     DeadlineExceeded,
     Internal,
@@ -89,7 +90,7 @@ async def commit(
 
 def _says_nothing(error: CairnError, unknown: bool) -> bool:
     """Whether this answer leaves open if the commit took effect, now or at an attempt before."""
-    return isinstance(error, Internal) or (unknown and isinstance(error, Unauthenticated))
+    return isinstance(error, Internal) or (unknown and isinstance(error, Unauthenticated | BadRequest))
 
 
 async def settle(control: Control, request_id: str) -> SettleReply:

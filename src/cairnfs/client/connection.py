@@ -64,6 +64,10 @@ class Connection:
             hold.release()
 
     async def close(self) -> None:
-        """End the session and stop what is under way. The transport is the owner's to close."""
+        """End the session and what is under way: it and all that comes later raises BadRequest.
+
+        The transport is the owner's to close.
+        """
         await self.downloads.close()
         await self.sessions.close()
+        self.control.closed = True

@@ -14,13 +14,15 @@ from typing import TypeVar
 from cairnfs.client.credentials import TokenSource
 from cairnfs.client.retry import Patience, persist
 from cairnfs.clock import Clock
-from cairnfs.errors import CairnError, TokenExpired, TokenInvalid, Unavailable
+from cairnfs.errors import BadRequest, CairnError, TokenExpired, TokenInvalid, Unavailable
 from cairnfs.net.calls import Calls
 from cairnfs.net.transport import Transport
 from cairnfs.wire.endpoints import Endpoint
 
 Q = TypeVar("Q")
 A = TypeVar("A")
+
+CLOSED = "the client is closed"
 
 
 class Control:
@@ -41,6 +43,7 @@ class Control:
         self.transport = transport
         self.patience = patience or Patience()
         self.met = False
+        self.closed = False
         self._calls = Calls(transport, origin, clock=clock, token=tokens.token)
 
     async def once(
@@ -51,7 +54,12 @@ class Control:
         params: Mapping[str, str] | None = None,
         timeout_s: float,
     ) -> A:
-        """Ask one time; only a refused token is replaced and tried once more, since nothing happened."""
+        """Ask one time; only a refused token is replaced and tried once more, since nothing happened.
+
+        Raises BadRequest once `closed` is set: nobody is asked any more.
+        """
+        if self.closed:
+            raise BadRequest(CLOSED)
         token = await self.tokens.token() if endpoint.access != "anyone" else None
         try:
             reply = await self._calls.call(endpoint, request, params=params, timeout_s=timeout_s)

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from cairnfs.client.cluster import Cluster
+from cairnfs.client.control import CLOSED
 from cairnfs.client.retry import Pauses, worth_repeating
 from cairnfs.client.transfer import BATCH_BYTES, BATCH_CHUNKS, Beat
 from cairnfs.clock import Clock
-from cairnfs.errors import CairnError, Conflict, Denied, NotAMember, TooFewCopies, Unreachable
+from cairnfs.errors import BadRequest, CairnError, Conflict, Denied, NotAMember, TooFewCopies, Unreachable
 from cairnfs.ids import FileserverId, Hash
 
 R = TypeVar("R")
@@ -95,19 +96,26 @@ class Courier(Generic[R]):
         self._attempts: set[_Attempt[R]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watcher: asyncio.Task[None] | None = None
+        self._items: set[Item[R]] = set()
         self._closed = False
 
     def carry(self, item: Item[R]) -> None:
         """Take an item on; its `result` tells the end. The cluster's map must have been loaded."""
+        if self._closed:
+            item.result.set_exception(BadRequest(CLOSED))
+            return
+        self._items.add(item)
         item.order = self._plan.order(item.chunk)
         item.result.add_done_callback(lambda _: self._settled(item))
         self._route(item)
 
     async def close(self) -> None:
-        """Stop everything; unfinished items are cancelled."""
+        """Stop everything; whoever waits for an unfinished item learns it by BadRequest."""
         self._closed = True
-        for item in [item for queue in self._waiting.values() for item in queue]:
-            item.result.cancel()
+        for item in self._items:
+            if item.open:
+                item.result.set_exception(BadRequest(CLOSED))
+                item.result.exception()  # seen: nobody need be waiting
         self._waiting.clear()
         tasks = [*self._tasks, *([self._watcher] if self._watcher else [])]
         for task in tasks:
@@ -204,6 +212,7 @@ class Courier(Generic[R]):
 
     def _settled(self, item: Item[R]) -> None:
         """The item is done: a request of which nothing more is wanted is not worth waiting for."""
+        self._items.discard(item)
         item.content = b""
         for attempt in item.attempts:
             attempt.open -= 1

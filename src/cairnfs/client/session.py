@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from cairnfs.client.control import Control
+from cairnfs.client.control import CLOSED, Control
 from cairnfs.client.retry import persist
-from cairnfs.errors import CairnError, SessionEnded
+from cairnfs.errors import BadRequest, CairnError, SessionEnded
 from cairnfs.net.deadlines import within
 from cairnfs.wire import endpoints
 from cairnfs.wire.sessions import RenewRequest, SessionReply, SessionRequest
@@ -68,18 +68,22 @@ class Sessions:
         self._label = label
         self._live: _Live | None = None
         self._beginning = asyncio.Lock()
+        self._closed = False
 
     async def hold(self, commit: int | None = None) -> Hold:
         """A hold for an upload that begins now, or for reading at `commit`."""
         return (await self.begin()).hold(commit)
 
     async def begin(self) -> _Live:
-        """See that there is a session, and give it."""
+        """See that there is a session, and give it. Raises BadRequest once they are closed."""
         if self._live is not None and not self._live.is_over():
             return self._live
         async with self._beginning:
-            if self._live is None or self._live.is_over():
+            if not self._closed and (self._live is None or self._live.is_over()):
                 self._live = await self._begin()
+            if self._closed or self._live is None:
+                await self.close()
+                raise BadRequest(CLOSED)
             return self._live
 
     async def _begin(self) -> _Live:
@@ -96,7 +100,8 @@ class Sessions:
         return _Live(self._control, reply, sent)
 
     async def close(self) -> None:
-        """End the session; if nobody hears it, the cluster ends it by itself soon."""
+        """End the session, for good; if nobody hears it, the cluster ends it by itself soon."""
+        self._closed = True
         live, self._live = self._live, None
         if live is not None:
             await live.close()

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
+from cairnfs.client.control import CLOSED
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.naming import At, PathLike
 from cairnfs.client.portal import Portal, portal
@@ -126,7 +127,7 @@ class Client:
         through = portal()
         with self._lock:
             if self._closed:
-                raise BadRequest("the client is closed")
+                raise BadRequest(CLOSED)
             if self._filesystem is None or self._portal is not through:
                 self._filesystem = through.call(_awaited(self._connect))
                 self._portal = through

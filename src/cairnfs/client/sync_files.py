@@ -77,6 +77,9 @@ class _RawWriter(io.RawIOBase):
         return self._writer.tell()
 
     def write(self, data: ReadableBuffer) -> int:
+        if self._given_up:
+            # What the buffer still held when the file was given up.
+            return memoryview(data).nbytes
         try:
             return self._portal.call(self._writer.write(bytes(data)))
         except BaseException:

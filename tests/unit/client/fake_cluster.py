@@ -63,6 +63,7 @@ class FakeCluster:
         self.trees: list[Tree] = [{b"/": Node(1, 0, "directory", mode=0o755)}]
         self.commit_sizes: list[int] = []
         self.committed = asyncio.Event()
+        self.hanging = asyncio.Event()
         self.refusals: list[CairnError] = []
         self.horizon = 0
         self._replies: dict[str, tuple[bytes, commits.CommitReply | CairnError]] = {}
@@ -98,6 +99,7 @@ class FakeCluster:
 
     async def for_ever(self) -> None:
         """Hang, until the test is over."""
+        self.hanging.set()
         await self.stop.wait()
         raise NotFound("the test is over")
 

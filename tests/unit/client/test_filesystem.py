@@ -309,3 +309,34 @@ async def test_closing_gives_up_open_writers(cluster: FakeCluster, files: Filesy
     assert b"/f" not in cluster.tree
     with pytest.raises(asyncio.CancelledError):
         await writer.close()
+
+
+async def test_a_closed_client_says_so(cluster: FakeCluster, files: Filesystem) -> None:
+    await files.write_file("/f", b"x")
+    opened = await files.open("/f")
+    await files.close()
+    await files.close()
+    asked = cluster.calls.total()
+    for call in (files.read_file("/f"), files.write_file("/g", b"y"), files.status(), files.mkdir("/d")):
+        with pytest.raises(BadRequest, match="closed"):
+            await call
+    with pytest.raises(BadRequest, match="closed"):
+        await opened.read()
+    assert cluster.calls.total() == asked, "nobody is asked any more"
+    assert not cluster.sessions
+
+
+@pytest.mark.parametrize("hanging", ["hang_gets", "hang_puts"])
+async def test_closing_ends_what_is_under_way(cluster: FakeCluster, files: Filesystem, hanging: str) -> None:
+    await files.write_file("/f", b"x")
+    for server in cluster.servers:
+        setattr(server, hanging, True)
+    working = [
+        asyncio.create_task(files.read_file("/f") if hanging == "hang_gets" else files.write_file("/g", b"y"))
+        for _ in range(5)
+    ]
+    await cluster.hanging.wait()
+    await files.close()
+    ended = await asyncio.wait_for(asyncio.gather(*working, return_exceptions=True), 5)
+    assert {type(error) for error in ended} == {BadRequest}
+    assert b"/g" not in cluster.tree

@@ -122,10 +122,11 @@ def test_a_writer_is_a_real_file_published_at_close(client: Client) -> None:
     assert client.read_file("/text") == "grüße\n".encode()
 
 
-def test_a_body_that_raises_publishes_nothing(client: Client) -> None:
+@pytest.mark.parametrize("size", [0, 1, MIB, 3 * MIB + 1])
+def test_a_body_that_raises_publishes_nothing(client: Client, size: int) -> None:
     def write_half() -> None:
         with client.open("/f", "wb") as opened:
-            opened.write(b"x" * 3 * MIB)
+            opened.write(b"x" * size)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -134,9 +135,10 @@ def test_a_body_that_raises_publishes_nothing(client: Client) -> None:
         client.stat("/f")
 
 
-def test_a_dropped_writer_publishes_nothing(client: Client) -> None:
+@pytest.mark.parametrize("size", [1, 3 * MIB])
+def test_a_dropped_writer_publishes_nothing(client: Client, size: int) -> None:
     opened: Any = client.open("/f", "wb")
-    opened.write(b"x" * 3 * MIB)
+    opened.write(b"x" * size)
     del opened
     gc.collect()
     client.status()
@@ -168,6 +170,20 @@ def test_a_closed_client_says_so(client: Client) -> None:
     client.close()
     with pytest.raises(BadRequest, match="closed"):
         client.read_file("/f")
+
+
+def test_closing_ends_the_calls_of_other_threads(scene: Scene, client: Client) -> None:
+    client.write_file("/f", b"x")
+    for server in scene.cluster.servers:
+        server.hang_gets = True
+    with ThreadPoolExecutor(4) as pool:
+        reading = [pool.submit(client.read_file, "/f") for _ in range(4)]
+        while not scene.cluster.hanging.is_set():
+            threading.Event().wait(0.01)
+        client.close()
+        for one in reading:
+            with pytest.raises(BadRequest, match="closed"):
+                one.result(5)
 
 
 def test_progress_comes_from_cairns_own_thread(client: Client, tmp_path: Any) -> None:

@@ -12,7 +12,7 @@ from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.transfer import BATCH_CHUNKS, Beat, Budget
 from cairnfs.core.manifest import hash_bytes
-from cairnfs.errors import Busy, NoSpace, NotAMember, TooFewCopies, Unreachable
+from cairnfs.errors import BadRequest, Busy, NoSpace, NotAMember, TooFewCopies, Unreachable
 from cairnfs.ids import FileserverId
 from cairnfs.testing.clock import ManualClock
 
@@ -137,15 +137,17 @@ async def test_a_process_that_did_not_run_blames_nobody(loaded: Cluster) -> None
     await bench.courier.close()
 
 
-async def test_closing_cancels_what_is_not_done(loaded: Cluster) -> None:
+async def test_closing_ends_what_is_not_done(loaded: Cluster) -> None:
     bench = Bench(loaded)
     bench.hang = {"1", "2", "3"}
     items = bench.items(600)
     await settle()
     await bench.courier.close()
     assert not bench.courier._tasks
-    for item in items:
-        item.result.cancel()
+    late = bench.items(1)
+    for item in items + late:
+        with pytest.raises(BadRequest, match="closed"):
+            await item.result
 
 
 def test_the_worst_is_what_may_pass() -> None:
