@@ -51,7 +51,7 @@ class FileserverApp:
         self._store: Store | None = None
         self._writer: Writer | None = None
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._intake = Intake(self._readers)
+        self._intake = Intake(self._readers, clock)
         self.membership = Membership(place, control, transport, clock, self._load)
         putting = Putting(self._intake, self.membership, clock)
         reading = Reading(self._intake, self.membership)

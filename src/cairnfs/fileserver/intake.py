@@ -1,19 +1,19 @@
 """The store as the event loop sees it: bounded, and speaking in Cairn's errors.
 
-What belongs here: bounds on the bytes held by puts under way, and turning the store's exceptions
-into `cairnfs.errors`. What does not: what is stored how (`store.py`). One event loop.
+What belongs here: turning the store's exceptions into `cairnfs.errors`. What does not: what is stored how
+(`store.py`), how the bytes of puts under way are bounded (`room.py`). One event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
+from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import (
     BadRequest,
     Busy,
@@ -26,6 +26,7 @@ from cairnfs.errors import (
 )
 from cairnfs.fileserver import trouble
 from cairnfs.fileserver.puts import Put
+from cairnfs.fileserver.room import Guest, Room
 from cairnfs.fileserver.store import Store
 from cairnfs.fileserver.writer import Writer
 from cairnfs.ids import BootId, CommitNumber, Hash
@@ -33,9 +34,6 @@ from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
 R = TypeVar("R")
 
-#: Bytes of puts under way. A put of unknown length counts as the largest; more puts wait.
-HELD_MAX_BYTES = 96 * 1024 * 1024
-WAITING_MAX = 1024
 #: A store that was full takes part again when so much, or a tenth of a smaller disk, became free since.
 ROOM_AGAIN_BYTES = 256 * 1024 * 1024
 
@@ -43,14 +41,13 @@ ROOM_AGAIN_BYTES = 256 * 1024 * 1024
 class Intake:
     """Access to the store from the event loop."""
 
-    def __init__(self, readers: Executor) -> None:
+    def __init__(self, readers: Executor, clock: Clock | None = None) -> None:
         """`readers` is the pool of threads in which the store is read. `attach` brings the store."""
         self._attached: tuple[Store, Writer] | None = None
         self._readers = readers
         self._full = False
         self._least_free = 0
-        self._held = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._room = Room(clock or SystemClock())
 
     def attach(self, store: Store, writer: Writer) -> None:
         """From now on this is the store."""
@@ -76,41 +73,9 @@ class Intake:
             self._least_free = free_bytes
         return self._full
 
-    @asynccontextmanager
-    async def room(self, headers: Mapping[str, str]) -> AsyncIterator[None]:
+    def room(self, headers: Mapping[str, str]) -> AbstractAsyncContextManager[Guest]:
         """Hold room for a put's body, first come, first served. Raises Busy, TooLarge."""
-        size = _announced(headers)
-        if self._waiting or (self._held and self._held + size > HELD_MAX_BYTES):
-            if len(self._waiting) >= WAITING_MAX:
-                raise Busy("too many puts wait")
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append((size, turn))
-            try:
-                await turn
-            except asyncio.CancelledError:
-                # Admitted and cancelled in the same turn of the loop: give the room back.
-                if turn.done() and not turn.cancelled():
-                    self._leave(size)
-                raise
-        else:
-            self._held += size
-        try:
-            yield
-        finally:
-            self._leave(size)
-
-    def _leave(self, size: int) -> None:
-        self._held -= size
-        while self._waiting:
-            size, turn = self._waiting[0]
-            if turn.done():
-                self._waiting.popleft()
-                continue
-            if self._held and self._held + size > HELD_MAX_BYTES:
-                break
-            self._waiting.popleft()
-            self._held += size
-            turn.set_result(None)
+        return self._room.hold(_announced(headers))
 
     async def store(self, chunks: Sequence[tuple[Hash, bytes]], begin: int, *, rewrite: bool = False) -> None:
         """Return when all these chunks are fsynced here. Their hashes must have been checked."""

@@ -20,6 +20,7 @@ from cairnfs.clock import Clock
 from cairnfs.core.placement import group_of
 from cairnfs.errors import BadRequest, CairnError, HashMismatch, NoSpace, NotAMember, TooFewCopies
 from cairnfs.fileserver.receipts import Upload, Votes, receipt
+from cairnfs.fileserver.room import Guest
 from cairnfs.ids import FileserverId, Hash, SessionId
 from cairnfs.net.serving import Context
 from cairnfs.wire import chunks as wire
@@ -53,8 +54,8 @@ class Putting:
     async def put(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.PutReply:
         """Store a row of chunks here and at the other members; answer once enough of them have fsynced."""
         upload = _upload(context)
-        async with self._intake.room(context.headers):
-            chunks = await _receive(pieces)
+        async with self._intake.room(context.headers) as guest:
+            chunks = await _receive(pieces, guest)
             await self._catch_up(context)
             votes = Votes(self._membership.copies(), upload.durability)
             shares = await self._shares(chunks, votes)
@@ -78,8 +79,8 @@ class Putting:
     async def forward(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.ForwardReply:
         """Store a row of chunks that a fellow member passes on."""
         begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
-        async with self._intake.room(context.headers):
-            chunks = await _receive(pieces)
+        async with self._intake.room(context.headers) as guest:
+            chunks = await _receive(pieces, guest)
             await self._intake.store(chunks, begin)
         return wire.ForwardReply(fileserver=self._membership.id, boot=self._intake.boot)
 
@@ -151,11 +152,12 @@ class Putting:
         return Holder(self._membership.id, self._intake.boot)
 
 
-async def _receive(pieces: AsyncIterator[bytes]) -> list[Chunk]:
+async def _receive(pieces: AsyncIterator[bytes], guest: Guest) -> list[Chunk]:
     """All chunks of a row, each checked against its hash."""
     deframer = wire.Deframer()
     chunks: list[Chunk] = []
     async for piece in pieces:
+        guest.seen_bytes += len(piece)
         for digest, state, data in deframer.feed(piece):
             if state != wire.CHUNK or not data:
                 raise BadRequest("a put holds chunks of at least one byte only")
@@ -164,6 +166,7 @@ async def _receive(pieces: AsyncIterator[bytes]) -> list[Chunk]:
             if real != digest:
                 raise HashMismatch(f"the bytes of chunk {digest.hex()} hash to {real.hex()}")
             chunks.append((digest, data))
+    guest.arrived = True
     deframer.finish()
     return chunks
 

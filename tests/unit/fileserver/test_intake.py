@@ -11,8 +11,9 @@ from typing import cast
 import pytest
 
 from cairnfs.errors import Busy, NoSpace, TooLarge
-from cairnfs.fileserver import intake as module
-from cairnfs.fileserver.intake import HELD_MAX_BYTES, Intake
+from cairnfs.fileserver import room as module
+from cairnfs.fileserver.intake import Intake
+from cairnfs.fileserver.room import HELD_MAX_BYTES
 from cairnfs.fileserver.store import Store
 from cairnfs.fileserver.trouble import StoreFull
 from cairnfs.fileserver.writer import Writer
