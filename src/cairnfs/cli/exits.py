@@ -19,7 +19,7 @@ OK, DIFFERENCE, USAGE, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNAVAILABLE, LIMIT = ra
 INTERRUPTED = 130
 
 _OF_ERRNO = {
-    USAGE: (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ),
+    USAGE: (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ, errno.EBADF),
     NOT_FOUND: (errno.ENOENT, errno.ENXIO, errno.ENODEV),
     NOT_ALLOWED: (errno.EACCES, errno.EPERM, errno.EROFS),
     CONFLICT: (
@@ -37,6 +37,7 @@ _OF_ERRNO = {
 _STATUS_OF_ERRNO = {number: status for status, numbers in _OF_ERRNO.items() for number in numbers}
 _HINT_OF_ERRNO = {
     errno.EACCES: "look at its permissions",
+    errno.EBADF: "standard input or output is closed",
     errno.EROFS: "choose another place",
     errno.ENOSPC: "free space on this machine",
     errno.EDQUOT: "free space on this machine",

@@ -12,6 +12,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from cairnfs.cli import streams
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -20,20 +22,30 @@ if TYPE_CHECKING:
 def run() -> int:
     """Run the command that this process was started for. A server's exit status; a command ends here."""
     arguments = sys.argv[1:]
+    streams.stand_in_for_closed()
     if arguments[:1] == ["serve"]:
-        # A server needs neither typer nor what comes with it.
-        from cairnfs.cli import serve
-
-        return guarded(lambda: serve.main(arguments[1:]))
-    from cairnfs.cli import commands
-
+        return guarded(lambda: _serve(arguments[1:]))
     try:
-        status = guarded(lambda: commands.dispatch(arguments))
+        status = guarded(lambda: _command(arguments))
     except SystemExit as told:
         status = told.code if isinstance(told.code, int) else 1
     # Not by the interpreter's own end: that would wait for a thread that still reads standard input.
     sys.stderr.flush()
     os._exit(status)
+
+
+def _serve(arguments: list[str]) -> int:
+    # A server needs neither typer nor what comes with it.
+    from cairnfs.cli import serve
+
+    return serve.main(arguments)
+
+
+def _command(arguments: list[str]) -> int:
+    # Imported late, so that whoever presses Ctrl-C meanwhile is answered as at any other time.
+    from cairnfs.cli import commands
+
+    return commands.dispatch(arguments)
 
 
 def guarded(work: Callable[[], int]) -> int:
