@@ -24,6 +24,7 @@ DEFAULT_FILESERVERS = 3
 DEFAULT_REPLICAS = 3
 FILESERVERS_MAX = 64
 REPLICAS_MAX = 7
+PORT_MAX = 65_535
 LOOPBACK = "127.0.0.1"
 _HEADER = b"# Cairn wrote this: what `cairn up` chose for this cluster and uses at every start.\n"
 
@@ -105,6 +106,7 @@ def choose(wish: Wish) -> ClusterFile:
     replicas = min(DEFAULT_REPLICAS, count) if wish.replicas is None else wish.replicas
     _check_numbers(count, replicas)
     _check_host(host, insecure=wish.insecure)
+    _check_port(wish.port)
     port = DEFAULT_PORT if wish.port is None else wish.port
     if port == 0:
         port = ports.any_free(host)
@@ -126,6 +128,7 @@ def revise(cluster: ClusterFile, wish: Wish) -> ClusterFile:
             f"this cluster keeps {cluster.replicas} copies of everything, and that cannot be changed yet",
             hint="leave out --replicas, or begin a new cluster with --data",
         )
+    _check_port(wish.port)
     count = len(cluster.fileservers)
     if wish.fileservers is not None and wish.fileservers < count:
         raise Conflict(
@@ -160,7 +163,7 @@ def _with_fileservers(cluster: ClusterFile, count: int) -> ClusterFile:
     port = max(member.port for member in cluster.members)
     while len(members) < count:
         port += 1
-        if port > 65_535:
+        if port > PORT_MAX:
             raise Conflict("no free port is left above the control plane's", hint="choose a lower --port")
         if ports.is_free(cluster.host, port):
             members.append(Member(fileserver(len(members) + 1), port))
@@ -185,6 +188,11 @@ def _check_host(host: str, *, insecure: bool) -> None:
             f"without TLS, anyone on the way to {host} could read tokens and files",
             hint="in a network you trust, give --insecure",
         )
+
+
+def _check_port(port: int | None) -> None:
+    if port is not None and not 0 <= port <= PORT_MAX:
+        raise BadRequest(f"--port takes 0 to {PORT_MAX}")
 
 
 def _check_numbers(fileservers: int, replicas: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import re
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ _LISTEN = "0A"
 _PROC = Path("/proc")
 _COMMAND_CHARS = 72
 _ANSWER_S = 2.0
+#: Below are the ports of well-known services; the systems' own range for outgoing connections begins
+#: at 32,768 (Linux) or 49,152.
+_CHOSEN_FROM = 10_000
+_FIRST_OUTGOING = 32_768
+_TRIES = 64
+
+_random = random.SystemRandom()
 
 
 def is_free(host: str, port: int) -> bool:
@@ -55,6 +63,28 @@ def answers(host: str, port: int) -> bool:
 
 
 def any_free(host: str) -> int:
+    """A port that is free now and will be so after a restart too.
+
+    Not one of those that the system gives to outgoing connections, if that can be helped: such a
+    connection would keep a stopped server from coming back, for a minute after its end too.
+    """
+    below = _first_outgoing()
+    for _ in range(_TRIES):
+        port = _random.randrange(_CHOSEN_FROM, below) if below > _CHOSEN_FROM else 0
+        if port and is_free(host, port):
+            return port
+    return _given(host)
+
+
+def _first_outgoing() -> int:
+    """The lowest port that an outgoing connection may be given."""
+    try:
+        return int((_PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return _FIRST_OUTGOING
+
+
+def _given(host: str) -> int:
     """A port that the system just gave and that is free again."""
     family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:

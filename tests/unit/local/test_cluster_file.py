@@ -100,11 +100,19 @@ def test_a_taken_port_is_an_error_that_names_the_process() -> None:
         Wish(port=0, replicas=0),
         Wish(port=0, replicas=8, fileservers=9),
         Wish(port=0, replicas=3, fileservers=2),
+        Wish(port=-1),
+        Wish(port=65_536),
     ],
 )
 def test_numbers_without_sense_are_refused(wish: Wish) -> None:
     with pytest.raises(BadRequest):
         cluster_file.choose(wish)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_without_sense_is_refused_later_too(port: int) -> None:
+    with pytest.raises(BadRequest, match="0 to 65535"):
+        cluster_file.revise(some_cluster(), Wish(port=port))
 
 
 @pytest.mark.parametrize(

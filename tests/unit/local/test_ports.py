@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,7 +50,35 @@ def test_a_listener_answers(listener: socket.socket) -> None:
     assert not ports.answers(HERE, port)
 
 
-def test_a_port_from_the_system_is_free() -> None:
+def test_any_port_is_a_free_one() -> None:
+    assert ports.is_free(HERE, ports.any_free(HERE))
+
+
+def test_an_outgoing_connection_takes_a_port_even_after_its_end(listener: socket.socket) -> None:
+    calling = socket.create_connection(listener.getsockname())
+    port = port_of(calling)
+    answering, _ = listener.accept()
+    assert not ports.is_free(HERE, port)
+    calling.close()
+    answering.close()
+    assert not ports.is_free(HERE, port), "else any_free could choose among all"
+
+
+def test_no_outgoing_connection_takes_a_servers_port() -> None:
+    first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    chosen = {ports.any_free(HERE) for _ in range(20)}
+    assert not chosen & set(range(first, last + 1))
+    assert len(chosen) > 10
+
+
+@pytest.mark.parametrize("told", ["1024\t65535\n", "", "nothing"])
+def test_where_there_is_no_such_port_any_will_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str
+) -> None:
+    place = tmp_path / "sys" / "net" / "ipv4"
+    place.mkdir(parents=True)
+    (place / "ip_local_port_range").write_text(told)
+    monkeypatch.setattr(ports, "_PROC", tmp_path)
     assert ports.is_free(HERE, ports.any_free(HERE))
 
 
