@@ -87,6 +87,16 @@ def test_nobody_without_a_login(admin: Person) -> None:
         assert "log in" in nobody.fails(4, *command)
 
 
+def test_a_damaged_login_is_mended_by_logging_in(admin: Person) -> None:
+    zoe = admin.signed_up("zoe")
+    kept = zoe.home / ".config" / "cairn" / "profile.toml"
+    kept.write_text("no toml [")
+    assert "log in anew: cairn login" in zoe.fails(2, "whoami")
+    assert "say who" in zoe.fails(2, "login", CAIRN_PASSWORD=PASSWORD)
+    zoe.does("login", "zoe", CAIRN_PASSWORD=PASSWORD)
+    assert zoe.does("whoami").text.startswith("zoe ")
+
+
 def test_a_token_of_somebody_else_is_refused(ann: Person) -> None:
     ann.fails(4, "ls", "/", CAIRN_TOKEN="forged.token.here")
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from cairnfs.errors import BadRequest
+
 if TYPE_CHECKING:
+    from cairnfs.client.profile import Profile
     from cairnfs.client.sync import Client
 
 DEFAULT_URL = "http://127.0.0.1:7070"
@@ -28,11 +31,14 @@ def profile_name(given: str | None) -> str | None:
 
 
 def given_url(given: str | None) -> str | None:
-    """The address that was named, if one was; a bare host:port is meant as http. None: the login's."""
+    """The address that was named, if one was; a bare host:port is meant as http. None: the login's.
+
+    Raises BadRequest for what is no address.
+    """
+    from cairnfs.client.connecting import checked_url
+
     url = given or os.environ.get("CAIRN_URL") or None
-    if url is None:
-        return None
-    return (url if "://" in url else f"http://{url}").rstrip("/")
+    return None if url is None else checked_url(url)
 
 
 def address(url: str | None, profile: str | None) -> str:
@@ -48,14 +54,13 @@ def address(url: str | None, profile: str | None) -> str:
 
 def url_to_log_in_at(given: str | None, profile: str | None) -> str:
     """Where to sign up or log in: as named, else where the login is from, else this machine's cluster."""
-    from cairnfs.client import profile as profiles
     from cairnfs.local import cluster_file
     from cairnfs.local.paths import ClusterPlaces, places
 
     named = given_url(given)
     if named is not None:
         return named
-    saved = profiles.load(profile_name(profile)) or profiles.load()
+    saved = last_login(profile) or last_login(None)
     if saved is not None:
         return saved.url
     try:
@@ -63,3 +68,13 @@ def url_to_log_in_at(given: str | None, profile: str | None) -> str:
     except OSError:
         here = None  # another user's cluster
     return here.url if here else DEFAULT_URL
+
+
+def last_login(profile: str | None) -> Profile | None:
+    """The saved login, for logging in anew: one that cannot be read is as good as none."""
+    from cairnfs.client import profile as profiles
+
+    try:
+        return profiles.load(profile_name(profile))
+    except BadRequest:
+        return None

@@ -41,10 +41,9 @@ def command(
 
 
 def _last_user(profile: str | None) -> str:
-    from cairnfs.client import profile as profiles
     from cairnfs.errors import BadRequest
 
-    saved = profiles.load(connection.profile_name(profile))
+    saved = connection.last_login(profile)
     if saved is None:
         raise BadRequest("nobody was logged in before", hint="say who: cairn login NAME")
     return saved.user

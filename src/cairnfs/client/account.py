@@ -26,8 +26,9 @@ R = TypeVar("R")
 
 
 def login(url: str, user: str, password: str, *, profile: str | None = None) -> Profile:
-    """Log in and save the profile. Raises BadCredentials, TooManyLogins, Unreachable."""
+    """Log in and save the profile. Raises BadCredentials, TooManyLogins, Unreachable; OSError at first."""
     origin = checked_url(url)
+    profiles.require_writable(profile)
     return _run(
         lambda transport, clock: _enter(
             transport,
@@ -48,8 +49,9 @@ def signup(
     invitation: str | None = None,
     profile: str | None = None,
 ) -> Profile:
-    """Make a user and save its profile. Raises Exists, BadName, InvitationRequired."""
+    """Make a user and save its profile. Raises Exists, BadName, InvitationRequired; OSError at first."""
     origin = checked_url(url)
+    profiles.require_writable(profile)
     return _run(
         lambda transport, clock: _enter(
             transport,
@@ -86,6 +88,7 @@ def change_password(old: str | None, new: str, *, profile: str | None = None) ->
     known = profiles.load(profile)
     if known is None:
         raise Unauthenticated("nobody is logged in")
+    profiles.require_writable(profile)
 
     async def change(transport: Transport, clock: Clock) -> Profile:
         tokens = saved.tokens(transport, clock, known, profile)

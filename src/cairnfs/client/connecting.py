@@ -20,7 +20,8 @@ from cairnfs.errors import BadRequest, Unauthenticated
 from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.transport import Transport
 
-_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+")
+_URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
+_PORT_MAX = 65_535
 
 
 def checked_url(url: str) -> str:
@@ -28,9 +29,10 @@ def checked_url(url: str) -> str:
     trimmed = url.strip().rstrip("/")
     if "://" not in trimmed:
         trimmed = f"http://{trimmed}"
-    if not _URL.fullmatch(trimmed):
+    found = _URL.fullmatch(trimmed)
+    if found is None or not 1 <= int(found[3] or 1) <= _PORT_MAX:
         raise BadRequest(f"not an address of a cluster: {url!r}", hint="give http://HOST:PORT")
-    return trimmed
+    return trimmed.lower()
 
 
 def label() -> str:

@@ -85,6 +85,13 @@ def save(profile: Profile, name: str | None = None) -> None:
     _write(file(name), tomli_w.dumps(asdict(profile)).encode())
 
 
+def require_writable(name: str | None = None) -> None:
+    """Raise OSError where no profile could be saved: to be asked before what cannot be taken back."""
+    draft, descriptor = _begin(file(name))
+    os.close(descriptor)
+    draft.unlink()
+
+
 def remove(name: str | None = None) -> None:
     """Forget the profile and its token."""
     for path in (token_file(name), file(name)):
@@ -129,10 +136,8 @@ def _read(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    draft, descriptor = _begin(path)
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -142,6 +147,17 @@ def _write(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def _begin(path: Path) -> tuple[Path, int]:
+    """An open draft beside the path, for its owner alone. Raises OSError in the path's own name."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        return draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def _sync_directory(path: Path) -> None:

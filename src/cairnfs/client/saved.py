@@ -16,7 +16,7 @@ from cairnfs.client import credentials, profile
 from cairnfs.client.credentials import RefreshedToken
 from cairnfs.client.profile import Profile, SavedToken
 from cairnfs.clock import Clock
-from cairnfs.errors import TokenInvalid, Unauthenticated
+from cairnfs.errors import BadRequest, TokenInvalid, Unauthenticated
 from cairnfs.net.transport import Transport
 from cairnfs.wire.auth import TokenReply
 
@@ -49,9 +49,17 @@ def tokens(transport: Transport, clock: Clock, of: Profile, name: str | None) ->
 
 def keep(of: Profile, reply: TokenReply, name: str | None) -> None:
     """Write down a profile and the token that came with it."""
-    if profile.load(name) != of:
+    if _read(name) != of:
         profile.save(of, name)
     profile.save_token(SavedToken(of.url, of.user, reply.token, reply.expires_at_us), name)
+
+
+def _read(name: str | None) -> Profile | None:
+    """The profile as it is; one that cannot be read is to be written anew."""
+    try:
+        return profile.load(name)
+    except BadRequest:
+        return None
 
 
 def _kept(of: Profile, name: str | None) -> SavedToken | None:

@@ -65,14 +65,21 @@ def test_nothing_known_says_what_to_do() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["http://h:1", "http://h:1/", " h:1 ", "https://h.example", "http://[::1]:7070"]
+    "given",
+    ["http://h:1", "http://h:1/", " h:1 ", "https://h.example", "http://[::1]:7070", "HTTP://H_1:65535"],
 )
 def test_addresses(given: str) -> None:
     assert checked_url(given).startswith(("http://", "https://"))
     assert not checked_url(given).endswith("/")
+    assert checked_url(checked_url(given)) == checked_url(given)
 
 
-@pytest.mark.parametrize("given", ["ftp://h", "http://h/path", "http://u:p@h", "", "http://h h"])
+NO_SCHEME = ["ftp://h", "http://", "://", ""]
+NO_HOST = ["http://h/path", "http://u:p@h", "http://h h", "http://[::1", "::1", "[h]:1"]
+NO_PORT = ["http://h:", "h:port", "h:0", "h:65536"]
+
+
+@pytest.mark.parametrize("given", [*NO_SCHEME, *NO_HOST, *NO_PORT])
 def test_what_is_no_address(given: str) -> None:
     with pytest.raises(BadRequest):
         checked_url(given)
@@ -108,6 +115,15 @@ def test_sign_up_log_out_log_in(url: str) -> None:
     account.login(url, "ben", "correct horse")
     with cairnfs.connect() as files:
         assert files.whoami().user == "ben"
+
+
+def test_where_no_login_can_be_saved_nothing_is_asked_for(url: str, tmp_path: Path) -> None:
+    (tmp_path / "cairn").write_text("a file in the directory's place")
+    with pytest.raises(OSError, match="cairn"):
+        account.signup(url, "hal", "correct horse")
+    (tmp_path / "cairn").unlink()
+    account.signup(url, "hal", "correct horse")
+    assert sorted(path.name for path in (tmp_path / "cairn").iterdir()) == ["profile.token", "profile.toml"]
 
 
 def test_a_new_login_revokes_the_one_it_replaces(url: str) -> None:

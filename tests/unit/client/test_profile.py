@@ -50,6 +50,16 @@ def test_nobody_else_can_read_it(config: Path) -> None:
     assert [path.name for path in config.iterdir() if path.name.startswith(".")] == []
 
 
+def test_what_cannot_be_written_is_called_by_its_name(config: Path) -> None:
+    profile.require_writable()
+    assert list(config.iterdir()) == []
+    profile.file("x").parent.write_text("no directory")
+    with pytest.raises(OSError, match="profiles'"):
+        profile.save(ANN, "x")
+    with pytest.raises(OSError, match="profiles'"):
+        profile.require_writable("x")
+
+
 def test_secrets_do_not_show() -> None:
     assert "refresh-0" not in repr(ANN)
     assert "secret" not in repr(SavedToken("u", "ann", "secret", 5))
