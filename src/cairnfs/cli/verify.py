@@ -28,7 +28,7 @@ _QUICK_S = 0.5
 
 @dataclass(slots=True)
 class Checked:
-    """What was found, added up."""
+    """What was found, added up; a finding that several answers hold is one."""
 
     database: VerifyDatabaseReply
     chunks: int = 0
@@ -45,7 +45,7 @@ class Checked:
         self.copies += reply.copies
         self.copies_missing += reply.copies_missing
         self.groups_dirty += reply.groups_dirty
-        self.findings += reply.findings
+        self.findings = list(dict.fromkeys([*self.findings, *reply.findings]))
 
 
 def command(
