@@ -30,6 +30,8 @@ _VARYING = (
     (re.compile(rf"\b({re.escape(getpass.getuser())}|root)\b"), "USER"),
     # A fileserver that just came back is compared in the background; until then its groups are dirty.
     (re.compile(r", \d+ dirty groups?"), ""),
+    # So are the names below a removed directory, which a duty ends.
+    (re.compile(r"\b\d+ names\b"), "N names"),
     (re.compile(r" {2,}"), " "),
 )
 COMMAND_SECONDS = 60
