@@ -1,9 +1,10 @@
 """Where `put`, `get` and `mv` put things: the rules of `cp -r`.
 
 A target that is a directory takes the sources below it, under their own names; any other target is
-what the one source becomes. Several sources need a directory. A source directory needs -r. A source
-that ends in `/.` gives what is in it. Nothing is sent before every rule is met. What belongs here:
-these rules, on kinds that the caller looked up. What does not: looking or copying. Pure.
+what the one source becomes. Several sources need a directory; one that is named twice is copied once.
+A source directory needs -r. A source that ends in `/.` gives what is in it. Nothing is sent before
+every rule is met. What belongs here: these rules, on kinds that the caller looked up. What does not:
+looking or copying. Pure.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def plan(
 def _below(
     sources: Sequence[Source], target: Target, kinds: Callable[[list[bytes]], list[Kind | None]]
 ) -> list[Copy]:
+    sources = list(dict.fromkeys(sources))
     prefix = target.path.rstrip(b"/")
     places = [prefix + b"/" + source.name if source.name else target.path for source in sources]
     taken: dict[bytes, bytes] = {}

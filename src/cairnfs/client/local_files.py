@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 import sys
@@ -49,8 +50,11 @@ _ERRORS: dict[int, type[CairnError]] = {
     errno.EILSEQ: BadName,
     errno.EINVAL: BadName,
 }
+#: Why something is left out that was there a moment ago.
+GONE = "it went away meanwhile"
 #: Whether this system takes some different names for one.
 FOLDS_NAMES = sys.platform in ("win32", "darwin")
+_OPEN_FILE = re.compile(rb"/(?:dev|proc/self)/fd/([0-9]+)|/dev/std(in|out|err)")
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")]
 )
@@ -69,13 +73,14 @@ class Found:
 
 
 @contextmanager
-def local_errors(path: LocalPath) -> Iterator[None]:
-    """Turn the body's OSErrors into Cairn's errors about this local path."""
+def local_errors(path: LocalPath, *, only: bool = False) -> Iterator[None]:
+    """Turn the body's OSErrors into Cairn's errors about the local path they name; `only` about this one."""
     try:
         yield
     except OSError as error:
         kind = _ERRORS.get(error.errno or 0, CairnError)
-        shown = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else os.fsdecode(path)
+        named = isinstance(error.filename, (str, bytes)) and not only
+        shown = os.fsdecode(error.filename if named else path)
         raise kind(f"local: {error.strerror or error}", path=shown, hint="") from error
 
 
@@ -90,7 +95,7 @@ def scan(root: LocalPath) -> Iterator[Found | Skipped]:
     """Everything below a local directory, by name, parents before what is in them.
 
     Links to regular files are followed; links to directories (which may go in circles), links to
-    nothing, sockets, pipes and devices are told as skipped.
+    nothing, sockets, pipes, devices and what goes away meanwhile are told as skipped.
     """
     stack = [_entries(os.fsencode(root), b"")]
     while stack:
@@ -105,7 +110,11 @@ def scan(root: LocalPath) -> Iterator[Found | Skipped]:
 
 def _entries(directory: bytes, inside: bytes) -> Iterator[Found | Skipped]:
     with local_errors(directory):
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        try:
+            entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            yield Skipped(directory, GONE)
+            return
     for entry in entries:
         with local_errors(entry.path):
             yield _classify(entry, inside)
@@ -115,10 +124,12 @@ def _classify(entry: os.DirEntry[bytes], inside: bytes) -> Found | Skipped:
     link = entry.is_symlink()
     try:
         status = entry.stat()
-    except OSError:
-        if not link:
-            raise
-        return Skipped(entry.path, "a link that leads nowhere")
+    except OSError as error:
+        if link:
+            return Skipped(entry.path, "a link that leads nowhere")
+        if isinstance(error, FileNotFoundError):
+            return Skipped(entry.path, GONE)
+        raise
     if stat.S_ISREG(status.st_mode) or (stat.S_ISDIR(status.st_mode) and not link):
         return _found(entry.path, inside + entry.name, status)
     if stat.S_ISDIR(status.st_mode):
@@ -154,23 +165,28 @@ def open_to_read(path: LocalPath) -> BinaryIO:
 class Draft:
     """A local file being written: it takes its place when it is whole.
 
-    What is there and is no regular file (a pipe, /dev/null) is written to instead; a link keeps
-    leading where it leads, and the file there is replaced.
+    What is there and is no regular file (a pipe, /dev/null) is written to instead, and so is an open
+    file of this process (/dev/stdout); a link keeps leading where it leads, and the file there is replaced.
     """
 
     def __init__(self, target: LocalPath, mode: int) -> None:
         """`mode` counts, less the process's mask, where no file is there; else the file's own stays."""
-        self._target = os.path.realpath(os.fsencode(target))
+        self._named = os.fsencode(target)
+        self._target = os.path.realpath(self._named)
         self._draft: bytes | None = None
-        with local_errors(target):
+        with local_errors(target, only=True):
             try:
-                status = os.stat(self._target)
+                status = os.stat(self._named)
             except FileNotFoundError:
                 status = None
+            descriptor = _descriptor(self._named)
+            if status is not None and descriptor is not None:
+                self._stream = os.fdopen(os.dup(descriptor), "wb", buffering=0)
+                return
             if status is not None and stat.S_ISDIR(status.st_mode):
                 raise IsADirectory("local: a directory is there", path=os.fsdecode(target))
             if status is not None and not stat.S_ISREG(status.st_mode):
-                self._stream = os.fdopen(os.open(self._target, os.O_WRONLY), "wb", buffering=0)
+                self._stream = os.fdopen(os.open(self._named, os.O_WRONLY), "wb", buffering=0)
                 return
             draft = os.path.join(os.path.dirname(self._target), b".cairn-" + secrets.token_hex(8).encode())
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -181,14 +197,14 @@ class Draft:
 
     def write(self, content: bytes) -> None:
         """Append."""
-        with local_errors(self._target):
+        with local_errors(self._named, only=True):
             rest = memoryview(content)
             while rest:
                 rest = rest[self._stream.write(rest) or 0 :]
 
     def publish(self, mtime_us: int | None = None) -> None:
         """Take the target's place."""
-        with local_errors(self._target):
+        with local_errors(self._named, only=True):
             self._stream.close()
             if self._draft is not None:
                 if mtime_us is not None:
@@ -204,6 +220,14 @@ class Draft:
                 os.unlink(self._draft)
             except OSError:
                 return
+
+
+def _descriptor(path: bytes) -> int | None:
+    """The number of the open file of this process that a path names: /dev/stdout, /dev/fd/63."""
+    found = _OPEN_FILE.fullmatch(os.path.abspath(path))
+    if found is None:
+        return None
+    return int(found[1]) if found[1] is not None else (b"in", b"out", b"err").index(found[2])
 
 
 def make_directory(path: bytes, mode: int) -> None:

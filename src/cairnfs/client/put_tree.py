@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
-from cairnfs.client.local_files import Found, LocalPath, local_errors, look, open_to_read, read_short, scan
+from cairnfs.client.local_files import (
+    GONE,
+    Found,
+    LocalPath,
+    local_errors,
+    look,
+    open_to_read,
+    read_short,
+    scan,
+)
 from cairnfs.client.naming import below
 from cairnfs.client.progress import Meter, Part
 from cairnfs.client.results import SKIPPED_MAX, Durability, OnProgress, Skipped, Tree
@@ -25,7 +34,7 @@ from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
 from cairnfs.core import names as rules
 from cairnfs.core.chunking import CUT_AVERAGE_BYTES, SINGLE_MAX_BYTES, split
-from cairnfs.errors import IsADirectory, NotADirectory
+from cairnfs.errors import IsADirectory, NotADirectory, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.commits import OPERATIONS_MAX, CommitReply, MakeDirectory, Operation
@@ -82,6 +91,7 @@ class PutTree:
         self._last: CommitReply | None = None
         self._skipped: list[Skipped] = []
         self._skipped_count = 0
+        self._gone: set[bytes] = set()
 
     async def run(self) -> Tree:
         """Move everything; `remote` is the tree's root itself afterwards."""
@@ -171,6 +181,8 @@ class PutTree:
             receipts = await upload.finish()
             if before is not None:
                 await asyncio.shield(before)
+            if not operations:
+                return
             await upload.hold.ready()
             self._last = await commit(
                 self._connection.control, operations, session=upload.hold.session, receipts=receipts
@@ -189,21 +201,37 @@ class PutTree:
             contents = await on_disk(_read_all, run)
             for found, chunks in zip(run, contents, strict=True):
                 sent = await self._send(found, chunks, upload, part)
+                if sent is None:
+                    self._lose(found)
+                    continue
                 operations.append(self._target(found).operation(sent))
                 part.done()
         return operations
 
+    def _lose(self, found: Found) -> None:
+        """The file is gone; told once, also where its commit is made again."""
+        if found.path not in self._gone:
+            self._gone.add(found.path)
+            self._skip(Skipped(found.path, GONE))
+
     async def _send(
         self, found: Found, chunks: list[Hashed] | None, upload: Upload, part: Part
-    ) -> list[ChunkRef]:
-        """Send one file's chunks; None says that it is too long to have been read yet."""
+    ) -> list[ChunkRef] | None:
+        """Send one file's chunks; None says that they are too many to have been read yet.
+
+        Gives what was sent, or None where the file is no longer there.
+        """
         if chunks is not None:
             for chunk, content in chunks:
                 await upload.add(chunk, content)
                 part.moved(chunk.size)
             return [ChunkRef(*chunk) for chunk, _ in chunks]
         sent = []
-        with await on_disk(open_to_read, found.path) as stream, local_errors(found.path):
+        try:
+            stream = await on_disk(open_to_read, found.path)
+        except NotFound:
+            return None
+        with stream, local_errors(found.path):
             async for chunk, content in chunks_of(stream):
                 await upload.add(chunk, content)
                 part.moved(chunk.size)
@@ -246,9 +274,12 @@ def _runs(window: list[Found]) -> Iterator[list[Found]]:
 
 
 def _read_all(run: list[Found]) -> list[list[Hashed] | None]:
-    """The chunks of short files; None for a long one."""
+    """The chunks of short files; None for one that is long, or gone."""
     contents: list[list[Hashed] | None] = []
     for found in run:
-        content = read_short(found.path, SINGLE_MAX_BYTES) if found.size <= SINGLE_MAX_BYTES else None
+        content = None
+        if found.size <= SINGLE_MAX_BYTES:
+            with suppress(NotFound):
+                content = read_short(found.path, SINGLE_MAX_BYTES)
         contents.append(None if content is None else [hashed(view) for view in split(content)])
     return contents

@@ -115,6 +115,12 @@ def test_two_cannot_become_one() -> None:
         planned(FILE, Source(b"y/a.txt", "file", b"a.txt"), target="directory")
 
 
+def test_what_is_named_twice_is_copied_once() -> None:
+    assert planned(FILE, TREE, FILE, target="directory") == [(b"a.txt", b"/t/a.txt"), (b"x/tree", b"/t/tree")]
+    with pytest.raises(NotFound):
+        planned(FILE, FILE, target=None)
+
+
 def test_what_is_not_there_is_named_before_anything_is_copied() -> None:
     with pytest.raises(NotFound) as caught:
         planned(FILE, NOTHING, target="directory")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cairnfs.client import local_files, put_tree
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.client.local_files import nameable, same_here
-from cairnfs.client.results import Progress
+from cairnfs.client.local_files import Found, nameable, same_here
+from cairnfs.client.results import Progress, Skipped
 from cairnfs.errors import BadName, Exists, Forbidden, IsADirectory, NoSpace, NotADirectory, NotFound
 from cairnfs.testing.transport import Fault, FlakyTransport, seeded
+from cairnfs.wire.commits import OPERATIONS_MAX
 from tests.unit.client.conftest import MakeFilesystem
 from tests.unit.client.fake_cluster import FakeCluster
 
@@ -110,6 +114,51 @@ async def test_links_to_files_are_followed_and_the_rest_is_told(files: Filesyste
         b"pipe",
     ]
     assert await files.read_file("/t/link") == b"bytes"
+
+
+async def test_what_goes_away_meanwhile_is_told(
+    files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, size in (("short", 5), ("long", 3 * MIB), ("stays", 7)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    for name in ("emptied", "parent"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "inside").write_bytes(b"x")
+    found_by = local_files.scan
+
+    def scan(root: bytes) -> Iterator[Found | Skipped]:
+        for found in found_by(root):
+            yield found
+            if os.path.basename(found.path) in (b"short", b"long", b"inside"):
+                os.unlink(found.path)
+            elif isinstance(found, Found) and found.path.endswith(b"emptied"):
+                shutil.rmtree(found.path)
+
+    monkeypatch.setattr(put_tree, "scan", scan)
+    tree = await files.put_tree(tmp_path, "/t")
+    names = [skipped.path.removeprefix(os.fsencode(tmp_path)) for skipped in tree.skipped]
+    assert sorted(names) == [b"/emptied", b"/long", b"/parent/inside", b"/short"]
+    assert {skipped.reason for skipped in tree.skipped} == {"it went away meanwhile"}
+    assert (tree.files, tree.directories, tree.skipped_count) == (1, 3, 4)
+    assert [path async for path, _ in files.walk("/t")] == [b"/t/emptied", b"/t/parent", b"/t/stays"]
+
+
+async def test_a_whole_commit_may_go_away(
+    files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(OPERATIONS_MAX + 5):
+        (tmp_path / f"{number:05}").write_bytes(b"x")
+    found_by = local_files.scan
+
+    def scan(root: bytes) -> Iterator[Found | Skipped]:
+        for number, found in enumerate(found_by(root), start=1):
+            yield found
+            if number >= OPERATIONS_MAX:
+                os.unlink(found.path)
+
+    monkeypatch.setattr(put_tree, "scan", scan)
+    tree = await files.put_tree(tmp_path, "/t")
+    assert (tree.files, tree.commits, tree.skipped_count) == (OPERATIONS_MAX - 1, 1, 6)
 
 
 async def test_a_tree_is_read_as_of_one_commit(files: Filesystem, tmp_path: Path) -> None:
@@ -217,6 +266,20 @@ async def test_what_is_no_regular_file_is_written_to(files: Filesystem, tmp_path
     assert (tmp_path / "real").read_bytes() == b"down the drain"
 
 
+async def test_an_open_file_is_written_on_and_not_replaced(files: Filesystem, tmp_path: Path) -> None:
+    await files.write_file("/f", b"through the pipe")
+    source, sink = os.pipe()
+    await files.get_file("/f", f"/dev/fd/{sink}")
+    os.close(sink)
+    assert os.read(source, 100) == b"through the pipe"
+    os.close(source)
+    with (tmp_path / "log").open("ab", buffering=0) as log:
+        log.write(b"before, ")
+        await files.get_file("/f", f"/dev/fd/{log.fileno()}")
+        log.write(b", after")
+    assert held_below(tmp_path) == {"log": b"before, through the pipe, after"}
+
+
 async def test_local_trouble_has_cairns_errors(files: Filesystem, tmp_path: Path) -> None:
     await files.write_file("/f", b"x")
     await files.mkdir("/d")
@@ -233,8 +296,9 @@ async def test_local_trouble_has_cairns_errors(files: Filesystem, tmp_path: Path
         await files.get_file("/f", tmp_path)
     with pytest.raises((NotADirectory, Exists)):
         await files.get_tree("/d", tmp_path / "file" / "below")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as caught:
         await files.get_file("/f", tmp_path / "missing" / "f")
+    assert caught.value.path == str(tmp_path / "missing" / "f")
     if os.geteuid():
         (tmp_path / "closed").mkdir(mode=0)
         with pytest.raises(Forbidden):
