@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Durability = Literal["majority", "all"]
+#: How many holders must have fsynced before a write counts: one (the copies follow), most, or all.
+Durability = Literal["async", "majority", "all"]
 
 #: So many things that were left out are listed by name; all are counted.
 SKIPPED_MAX = 100

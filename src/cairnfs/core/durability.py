@@ -1,8 +1,8 @@
 """What receipts prove: who holds a chunk, and whether that is enough.
 
-What belongs here: merging receipts, and judging holders by the present members and starts. What does
-not: whether a receipt is genuine (`wire.receipts`), which group a chunk is of (`core.placement`).
-Pure, any thread.
+What belongs here: the policies and their order, merging receipts, and judging holders by the present
+members and starts. What does not: whether a receipt is genuine (`wire.receipts`), which group a chunk
+is of (`core.placement`). Pure, any thread.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import NamedTuple
 from cairnfs.core.manifest import Chunk
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import BootId, FileserverId, Hash
+
+#: The policies, the weakest first: one holder has fsynced and the copies follow; most have; all have.
+DURABILITIES = ("async", "majority", "all")
 
 Holder = tuple[FileserverId, BootId]
 
@@ -30,6 +33,16 @@ class Proof(NamedTuple):
 
     size: int
     holders: tuple[Holder, ...]
+
+
+def strongest(*durabilities: str) -> str:
+    """The one of these that asks most. Each is one of DURABILITIES."""
+    return max(durabilities, key=DURABILITIES.index)
+
+
+def weaker(asked: str, policy: str) -> bool:
+    """Whether a request for `asked` would weaken the policy of a directory."""
+    return DURABILITIES.index(asked) < DURABILITIES.index(policy)
 
 
 def proofs(holdings: Iterable[Holding], needs: int) -> dict[Hash, Proof]:

@@ -46,7 +46,10 @@ def members(group: GroupId, weights: Mapping[FileserverId, float], copies: int) 
 
 
 def required(copies: int, durability: str) -> int:
-    """How many holders make a chunk durable: of the policy's copies, never of those that are left."""
+    """How many holders make a chunk durable: of the policy's copies, never of those that are left.
+
+    The durability is one of `durability.DURABILITIES`.
+    """
     return {"majority": copies // 2 + 1, "all": copies, "async": 1}[durability]
 
 

@@ -28,6 +28,8 @@ from cairnfs.net.transport import Transport
 from cairnfs.wire import endpoints
 
 READERS = 4
+#: So long a stop waits for copies that answered puts left on their way.
+DRAIN_S = 3.0
 
 
 class FileserverApp:
@@ -53,13 +55,13 @@ class FileserverApp:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._intake = Intake(self._readers, clock)
         self.membership = Membership(place, control, transport, clock, self._load)
-        putting = Putting(self._intake, self.membership, clock)
+        self._putting = Putting(self._intake, self.membership, clock)
         reading = Reading(self._intake, self.membership)
         self.asgi: ASGIApp = application(
             endpoints=endpoints.FILESERVER,
             frames={
-                endpoints.PUT_CHUNKS.name: putting.put,
-                endpoints.FORWARD_CHUNKS.name: putting.forward,
+                endpoints.PUT_CHUNKS.name: self._putting.put,
+                endpoints.FORWARD_CHUNKS.name: self._putting.forward,
                 endpoints.GET_CHUNKS.name: reading.get,
             },
             handlers={
@@ -93,8 +95,9 @@ class FileserverApp:
     def _open(self, cluster: ClusterId) -> Store:
         return Store.open(self._place.directory, cluster_id=cluster, disk=self._disk, options=self._options)
 
-    async def stop(self) -> None:
-        """Stop the heartbeat, finish what was accepted, close the store."""
+    async def stop(self, *, drain_s: float = DRAIN_S) -> None:
+        """Let copies on their way arrive, stop the heartbeat, finish what was accepted, close the store."""
+        await self._putting.drain(drain_s)
         await self.membership.stop()
         await asyncio.to_thread(self._close)
 

@@ -2,6 +2,7 @@
 
 The fileserver that takes a put is the preferred entry, not an authority: any member may take it. It
 receives all bytes even of chunks that it has, so that an answer tells nobody what is stored here.
+With `async` it answers when one holds the chunks; the copies follow (`backlog.py`).
 What does not belong here: segments (`store.py`), the other members (`forward.py`). One event loop.
 """
 
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from cairnfs.clock import Clock
+from cairnfs.core.durability import DURABILITIES, strongest
 from cairnfs.core.placement import group_of
 from cairnfs.errors import BadRequest, CairnError, HashMismatch, NoSpace, NotAMember, TooFewCopies
+from cairnfs.fileserver.backlog import Backlog
 from cairnfs.fileserver.receipts import Upload, Votes, receipt
 from cairnfs.fileserver.room import Guest
 from cairnfs.ids import FileserverId, Hash, SessionId
@@ -50,6 +53,7 @@ class Putting:
         self._intake = intake
         self._membership = membership
         self._clock = clock
+        self._backlog = Backlog()
 
     async def put(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.PutReply:
         """Store a row of chunks here and at the other members; answer once enough of them have fsynced."""
@@ -75,6 +79,10 @@ class Putting:
             ),
             short=votes.short(),
         )
+
+    async def drain(self, within_s: float) -> None:
+        """Let the copies arrive that answered puts left behind, for so long at most."""
+        await self._backlog.drain(within_s)
 
     async def forward(self, context: Context, pieces: AsyncIterator[bytes]) -> wire.ForwardReply:
         """Store a row of chunks that a fellow member passes on."""
@@ -113,6 +121,9 @@ class Putting:
         self, shares: dict[FileserverId, list[Chunk]], votes: Votes, upload: Upload, deadline: float
     ) -> CairnError | None:
         """Store and pass on; count who answered until enough did. Gives this server's own failure."""
+        size = votes.size_bytes()
+        behind = upload.durability == "async" and not self._backlog.full(size)
+        goal = "async" if behind else strongest("majority", upload.durability)
         own: CairnError | None = None
         waiting: set[asyncio.Future[Holder]] = set()
         local: asyncio.Future[Holder] | None = None
@@ -124,8 +135,8 @@ class Putting:
                 waiting.add(self._membership.forwarder(member).send(chunks, upload.begin))
         until = deadline
         while waiting:
-            if votes.enough():
-                until = min(until, self._clock.monotonic() + GRACE_S)
+            if votes.enough(goal):
+                until = min(until, self._clock.monotonic() + (0.0 if behind else GRACE_S))
             left = until - self._clock.monotonic()
             done, waiting = await asyncio.wait(
                 waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
@@ -142,6 +153,8 @@ class Putting:
                     raise error
                 elif own is None and isinstance(error, NoSpace):
                     own = error
+        if behind:
+            self._backlog.keep(size, waiting)
         if local in waiting:
             # Not heard of in time: the append goes on, but this answer does not count on it.
             local.add_done_callback(lambda late: late.cancelled() or late.exception())
@@ -181,8 +194,8 @@ def _upload(context: Context) -> Upload:
     if not _ID.fullmatch(session):
         raise BadRequest(f"{wire.SESSION_HEADER} must be a session's id")
     durability = context.headers.get(wire.DURABILITY_HEADER, "majority")
-    if durability not in ("majority", "all"):
-        raise BadRequest(f"{wire.DURABILITY_HEADER} is majority or all")
+    if durability not in DURABILITIES:
+        raise BadRequest(f"{wire.DURABILITY_HEADER} is one of {', '.join(DURABILITIES)}")
     begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
     return Upload(context.caller.user_id, SessionId(session), begin, durability)
 

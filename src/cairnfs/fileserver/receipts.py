@@ -32,6 +32,7 @@ class Votes:
 
     def __init__(self, copies: int, durability: str) -> None:
         """`copies` is the policy's number, never the number of members that happen to be left."""
+        self._copies = copies
         self._required = required(copies, durability)
         self._chunks: dict[frozenset[FileserverId], list[ChunkRef]] = defaultdict(list)
         self._holders: dict[FileserverId, Holder] = {}
@@ -44,9 +45,14 @@ class Votes:
         """This member has fsynced all chunks that it was sent."""
         self._holders[FileserverId(holder.fileserver)] = holder
 
-    def enough(self) -> bool:
-        """Whether each chunk has as many holders as the durability needs."""
-        return all(len(members & self._holders.keys()) >= self._required for members in self._chunks)
+    def size_bytes(self) -> int:
+        """The bytes of all chunks, each once."""
+        return sum(chunk.size for chunks in self._chunks.values() for chunk in chunks)
+
+    def enough(self, durability: str | None = None) -> bool:
+        """Whether each chunk has as many holders as the durability needs, or another one would."""
+        need = self._required if durability is None else required(self._copies, durability)
+        return all(len(members & self._holders.keys()) >= need for members in self._chunks)
 
     def nobody(self) -> bool:
         """Whether no member holds anything."""

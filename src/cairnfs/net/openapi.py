@@ -101,7 +101,7 @@ _NUMBER: _Json = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _HEADERS: dict[str, _Json] = {
     chunks.SESSION_HEADER: {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     chunks.BEGIN_HEADER: _NUMBER,
-    chunks.DURABILITY_HEADER: {"enum": ["majority", "all"], "default": "majority"},
+    chunks.DURABILITY_HEADER: {"enum": ["async", "majority", "all"], "default": "majority"},
     chunks.MAP_HEADER: _NUMBER,
 }
 

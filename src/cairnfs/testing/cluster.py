@@ -169,7 +169,7 @@ class Cluster:
         self.cut_off(number)
         app, which.app = which.app, None
         if app is not None:
-            await app.stop()
+            await app.stop(drain_s=0.0)
 
     def cut_off(self, number: int) -> None:
         """A fileserver runs, but nobody reaches it. (It reaches the others: give a `wrap` to change that.)"""

@@ -26,7 +26,7 @@ FETCH_CHUNKS_MAX = 64
 #: Request headers of a put. The names are lower case, as ASGI gives them.
 SESSION_HEADER = "cairn-session"
 BEGIN_HEADER = "cairn-begin"
-DURABILITY_HEADER = "cairn-durability"  # majority (default) or all
+DURABILITY_HEADER = "cairn-durability"  # async, majority (default) or all
 DEADLINE_HEADER = "cairn-deadline-ms"
 #: The version of the cluster map by which the sender chose: a receiver with an older one fetches it.
 MAP_HEADER = "cairn-map"

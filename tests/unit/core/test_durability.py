@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cairnfs.core.durability import Holding, present, proofs
+from cairnfs.core.durability import DURABILITIES, Holding, present, proofs, strongest, weaker
 from cairnfs.core.manifest import Chunk
+from cairnfs.core.placement import required
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import BootId, FileserverId, Hash
 
@@ -38,3 +39,13 @@ def test_only_members_at_their_present_start_count() -> None:
     assert present((ONE, TWO, THREE), (1, 2), BOOTS) == 2  # type: ignore[arg-type]
     assert present((ONE, TWO), (1, 2, 3), BOOTS | {FileserverId(2): BootId("again")}) == 1  # type: ignore[arg-type]
     assert present((ONE,), (1,), {}) == 0  # type: ignore[arg-type]
+
+
+def test_the_policies_stand_in_order_of_what_they_ask() -> None:
+    needed = [required(5, one) for one in DURABILITIES]
+    assert needed == sorted(set(needed)) == [1, 3, 5]
+    assert strongest("majority", "async") == "majority"
+    assert strongest("async", "all", "majority") == "all"
+    assert weaker("async", "majority")
+    assert not weaker("majority", "majority")
+    assert not weaker("all", "majority")

@@ -23,6 +23,7 @@ from cairnfs.errors import (
     Unavailable,
     Unreachable,
 )
+from cairnfs.fileserver import backlog
 from cairnfs.fileserver import put as putting
 from cairnfs.fileserver.identity import claim
 from cairnfs.fileserver.intake import Intake
@@ -47,6 +48,8 @@ class Way:
         self.member = member
         self.error: CairnError | None = None
         self.hangs = False
+        self.held_back: list[asyncio.Future[Holder]] = []
+        self.asked: asyncio.Queue[None] = asyncio.Queue()
         self.got: list[Hash] = []
 
     def send(self, chunks: Sequence[tuple[Hash, bytes]], begin: int) -> asyncio.Future[Holder]:
@@ -56,8 +59,14 @@ class Way:
             answer.set_exception(self.error)
         elif not self.hangs:
             self.got += [digest for digest, _ in chunks]
-            answer.set_result(Holder(self.member, f"{self.member:032x}"))
+            answer.set_result(self.holder())
+        else:
+            self.held_back.append(answer)
+            self.asked.put_nowait(None)
         return answer
+
+    def holder(self) -> Holder:
+        return Holder(self.member, f"{self.member:032x}")
 
 
 class Cluster:
@@ -190,6 +199,80 @@ async def test_at_the_deadline_what_is_held_is_said(door: Putting, cluster: Clus
     assert [holder.fileserver for holder in said(reply).holdings[0].holders] == [1]
 
 
+ASYNC = {"cairn_durability": "async"}
+
+
+def hold_back(cluster: Cluster) -> list[Way]:
+    for way in cluster.ways.values():
+        way.hangs = True
+    return list(cluster.ways.values())
+
+
+async def test_with_async_the_answer_waits_for_nobody_else(door: Putting, cluster: Cluster) -> None:
+    ways = hold_back(cluster)
+    reply = await door.put(context(ASYNC, wait_s=3600), row(b"data"))
+    assert [holder.fileserver for holder in said(reply).holdings[0].holders] == [1]
+    assert reply.short == []
+    assert not any(copy.cancelled() for way in ways for copy in way.held_back), "the copies follow"
+
+
+@pytest.mark.loud
+async def test_with_async_another_member_may_be_the_one_that_holds(
+    door: Putting, cluster: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> Any:
+        raise StoreFull("planned")
+
+    monkeypatch.setattr(store, "put_many", full)
+    cluster.ways[3].hangs = True
+    reply = await door.put(context(ASYNC, wait_s=3600), row(b"data"))
+    assert [holder.fileserver for holder in said(reply).holdings[0].holders] == [2]
+
+
+async def test_over_the_limit_an_async_put_waits_for_a_majority(
+    door: Putting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "BACKLOG_MAX_BYTES", 10)
+    ways = hold_back(cluster)
+    await door.put(context(ASYNC, wait_s=3600), row(b"12345678"))
+    second = asyncio.create_task(door.put(context(ASYNC, wait_s=3600), row(b"123")))
+    for _ in range(2):
+        await ways[1].asked.get()
+    done, _ = await asyncio.wait([second], timeout=0.3)
+    assert not done, "too much is under way"
+    ways[1].held_back[1].set_result(ways[1].holder())
+    assert [holder.fileserver for holder in said(await second).holdings[0].holders] == [1, 3]
+    for way in ways:
+        way.held_back[0].set_result(way.holder())
+    await door.drain(3600)
+    reply = await door.put(context(ASYNC, wait_s=3600), row(b"123"))
+    assert len(said(reply).holdings[0].holders) == 1, "there is room again"
+
+
+async def test_over_the_limit_and_nobody_there_one_holder_is_enough_all_the_same(
+    door: Putting, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "BACKLOG_MAX_BYTES", 10)
+    ways = hold_back(cluster)
+    await door.put(context(ASYNC), row(b"12345678"))
+    for way in ways:
+        way.error = Unreachable("gone")
+    assert (await door.put(context(ASYNC), row(b"123"))).short == []
+
+
+async def test_a_stop_waits_for_copies_under_way_but_not_for_ever(door: Putting, cluster: Cluster) -> None:
+    ways = hold_back(cluster)
+    await door.put(context(ASYNC), row(b"data"))
+    await door.drain(0.01)
+    stopping = asyncio.create_task(door.drain(3600))
+    ways[0].held_back[0].set_exception(Unreachable("gone"))
+    await asyncio.sleep(0.01)
+    assert not stopping.done()
+    ways[1].held_back[0].set_result(ways[1].holder())
+    await stopping
+    await door.drain(3600)
+
+
 @pytest.mark.loud
 async def test_a_full_disk_here_is_no_hindrance_while_others_hold(
     door: Putting, cluster: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch
@@ -265,7 +348,7 @@ async def test_a_member_that_only_the_client_knows_of_gets_its_copy(door: Puttin
         {"cairn_session": "short"},
         {"cairn_begin": "x"},
         {"cairn_begin": "-1"},
-        {"cairn_durability": "async"},
+        {"cairn_durability": "most"},
         {"content_length": "many"},
     ],
 )

@@ -22,7 +22,14 @@ def holder(fileserver: FileserverId) -> Holder:
 
 @pytest.mark.parametrize(
     ("copies", "durability", "needed"),
-    [(1, "majority", 1), (2, "majority", 2), (3, "majority", 2), (3, "all", 3), (5, "majority", 3)],
+    [
+        (1, "majority", 1),
+        (2, "majority", 2),
+        (3, "majority", 2),
+        (3, "all", 3),
+        (5, "majority", 3),
+        (3, "async", 1),
+    ],
 )
 def test_enough_is_of_the_policys_copies(copies: int, durability: str, needed: int) -> None:
     votes = Votes(copies, durability)
@@ -40,6 +47,19 @@ def test_a_group_that_lost_members_does_not_need_fewer_copies() -> None:
     votes.hold(holder(A))
     assert not votes.enough()
     assert votes.short() == [chunk(1)]
+
+
+def test_the_same_votes_can_be_held_against_another_durability() -> None:
+    votes = Votes(3, "async")
+    votes.expect([A, B, C], chunk(1), 10)
+    votes.expect([A, B, D], chunk(2), 20)
+    votes.hold(holder(A))
+    assert votes.enough()
+    assert not votes.enough("majority")
+    votes.hold(holder(B))
+    assert votes.enough("majority")
+    assert not votes.enough("all")
+    assert votes.size_bytes() == 30
 
 
 def test_each_chunk_counts_its_own_members_only() -> None:
