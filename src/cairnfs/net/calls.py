@@ -9,13 +9,17 @@ that nothing happened. Used from one event loop.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, cast
+
+import msgspec
 
 from cairnfs.clock import Clock
 from cairnfs.errors import BadRequest, CairnError, DeadlineExceeded, Internal, OutcomeUnknown, Unavailable
+from cairnfs.net.event_stream import EventStream
 from cairnfs.net.transport import Body, Request, Response, Transport
-from cairnfs.wire import chunks, codec, problems
+from cairnfs.wire import chunks, codec, events, problems, queries
 from cairnfs.wire.endpoints import Endpoint
 
 Q = TypeVar("Q")
@@ -29,6 +33,8 @@ PROBLEM_MAX_BYTES = 1024 * 1024
 #: How long past the deadline the answer to it is waited for: "the deadline passed" is worth more
 #: from the server, which knows.
 GRACE_S = 2.0
+#: How long a stream of events may say nothing at all: several heartbeats.
+IDLE_S = 10.0
 _DEADLINE_MAX_MS = 120_000
 _JSON = "application/json"
 _PARAMETER = re.compile("[A-Za-z0-9_-]{1,128}")
@@ -99,6 +105,36 @@ class Calls:
                 raise await _problem(response)
         return response
 
+    @asynccontextmanager
+    async def events(
+        self,
+        endpoint: Endpoint[Q, Any],
+        request: Q | None = None,
+        *,
+        timeout_s: float = 30.0,
+        idle_s: float = IDLE_S,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[EventStream]:
+        """Open a stream of events for the body of an `async with`; leaving it closes the stream.
+
+        `timeout_s` bounds the opening, up to the first event or heartbeat; `idle_s` each silence afterwards.
+        Raises what the server refuses with, Unreachable or OutcomeUnknown.
+        """
+        began = self._clock.boottime()
+        query = "" if request is None else queries.encode(cast("msgspec.Struct", request))
+        sent = {"accept": events.MEDIA_TYPE, **(headers or {})}
+        response = await self._ask(endpoint, b"", "", None, timeout_s, sent, idle_s, query)
+        async with response:
+            if response.status != 200:
+                raise await _problem(response)
+            if _media(response) != events.MEDIA_TYPE:
+                raise Internal(f"{self.origin} answered {endpoint.name} with something else")
+            stream = EventStream(response, self.origin, began, idle_s)
+            try:
+                yield stream
+            finally:
+                await stream.close()
+
     async def _ask(
         self,
         endpoint: Endpoint[Any, Any],
@@ -108,6 +144,7 @@ class Calls:
         timeout_s: float,
         headers: Mapping[str, str] | None,
         read_timeout_s: float | None = None,
+        query: str = "",
     ) -> Response:
         began = self._clock.monotonic()
         sent = dict(headers or {})
@@ -121,12 +158,13 @@ class Calls:
         if left_s <= 0:
             raise DeadlineExceeded("the time was over before the request was sent")
         sent[chunks.DEADLINE_HEADER] = str(max(1, min(_DEADLINE_MAX_MS, int(left_s * 1000))))
+        path = endpoint.path if params is None else _filled(endpoint.path, params)
         try:
             return await self._transport.request(
                 Request(
                     endpoint.method,
                     self.origin,
-                    endpoint.path if params is None else _filled(endpoint.path, params),
+                    f"{path}?{query}" if query else path,
                     sent,
                     body,
                     left_s + GRACE_S,
@@ -162,11 +200,14 @@ def _filled(path: str, params: Mapping[str, str]) -> str:
 async def _problem(response: Response) -> CairnError:
     """The error of an answer that is not 200."""
     body = await response.read(PROBLEM_MAX_BYTES)
-    media = response.headers.get("content-type", "").partition(";")[0].strip()
-    if media == problems.MEDIA_TYPE:
+    if _media(response) == problems.MEDIA_TYPE:
         try:
             return problems.to_error(codec.decode(problems.Problem, body))
         except CairnError:
             pass
     kind = Unavailable if response.status in (429, 502, 503, 504) else Internal
     return kind(f"answered HTTP {response.status} without a problem document")
+
+
+def _media(response: Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip()

@@ -24,7 +24,9 @@ Service = Literal["auth", "directory", "locks", "transactions", "cluster", "file
 class Endpoint(NamedTuple, Generic[Q, A]):
     """One request that a service answers. `path` may hold `{parameters}` of [A-Za-z0-9_-]+.
 
-    `request` None: no body (GET, DELETE). `frames`: which side carries chunk frames, not JSON.
+    Without POST there is no body, and `request` is Empty. `frames`: which side carries chunk frames, not
+    JSON; or "events": a GET whose request is its query string (`wire/queries.py`) and whose answer is a
+    stream of events, each with a `reply` as its data (`wire/events.py`).
     `access`: "user" is anyone who is logged in, fileservers included. `headers`: those it reads besides
     what all do, each True where it has to come.
     """
@@ -38,7 +40,7 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     access: Access
     summary: str
     errors: tuple[type[e.CairnError], ...] = ()
-    frames: Literal["", "request", "reply"] = ""
+    frames: Literal["", "request", "reply", "events"] = ""
     body_max_bytes: int = 1024 * 1024
     headers: Mapping[str, bool] = {}
 

@@ -15,6 +15,9 @@ Handlers, by the endpoint's `frames`:
   returns are answered as problems; an error from within the pieces cuts the connection, so that the client
   sees a broken body and never a short one. `Pieces(iterator, length=bytes)` announces Content-Length;
   `bytes` is a whole row.
+- `"events"`: `async def handler(context: Context, request: Q) -> Events`. The request is read from the query
+  string. `context.headers.get("last-event-id")` is where a reader goes on; the deadline is for the first
+  item. Errors raised until then are answered as problems; see `Events`.
 
 A handler is given its deadline and keeps it; 5 s later it is cancelled (the outcome is then unknown).
 What belongs here: all that speaks ASGI as a server. The only place that imports uvicorn.
@@ -26,23 +29,31 @@ from cairnfs.net.serving.context import (
     Authenticate,
     Caller,
     Context,
+    Events,
     FramesHandler,
+    GivesEvents,
     GivesPieces,
     Handler,
+    Heartbeat,
     Pieces,
     TakesPieces,
 )
 from cairnfs.net.serving.server import Server
 from cairnfs.net.tls import TlsFiles
+from cairnfs.wire.events import Event
 
 __all__ = [
     "Application",
     "Authenticate",
     "Caller",
     "Context",
+    "Event",
+    "Events",
     "FramesHandler",
+    "GivesEvents",
     "GivesPieces",
     "Handler",
+    "Heartbeat",
     "Pieces",
     "Server",
     "TakesPieces",

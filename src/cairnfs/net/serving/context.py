@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cairnfs.ids import UserId
+from cairnfs.wire.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,36 @@ class Pieces:
     length: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Where a stream of events has nothing to tell: that it lives.
+
+    `as_of` (the clock's monotonic seconds): all that had happened by then was told before. Readers rely on
+    it, for caches; None promises nothing.
+    """
+
+    as_of: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A reply that is a stream of events, each sent at once.
+
+    `items` is asked for the next one when the one before has gone out: a slow reader slows it down. Its
+    first item sends the head of the answer, so let a Heartbeat be the first where no event is there at
+    once; what it raises before is answered as a problem, what it raises later is sent as the last event
+    (`problem`). It is closed (`aclose`, where it has one) when the reader leaves, the caller's token
+    expires or the server stops; a wait within it is cancelled then. It gives a Heartbeat every
+    `wire.events.HEARTBEAT_S`, since readers give up a silent stream.
+    """
+
+    items: AsyncIterator[Event | Heartbeat]
+
+
 Handler = Callable[[Context, Any], Awaitable[Any]]
 TakesPieces = Callable[[Context, AsyncIterator[bytes]], Awaitable[Any]]
 GivesPieces = Callable[[Context, Any], Awaitable[Pieces | bytes]]
-FramesHandler = TakesPieces | GivesPieces
+GivesEvents = Callable[[Context, Any], Awaitable[Events]]
+FramesHandler = TakesPieces | GivesPieces | GivesEvents
 #: Raises TokenInvalid or TokenExpired; offline and cached.
 Authenticate = Callable[[str], Caller]
