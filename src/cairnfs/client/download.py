@@ -17,7 +17,7 @@ from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
 from cairnfs.client.transfer import Beat, Budget, ChunkPlane
 from cairnfs.client.workers import on_bytes
 from cairnfs.clock import Clock
-from cairnfs.core.manifest import Chunk, hash_bytes
+from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.errors import CairnError, ChunkLost, ChunkMissing, ChunkNotYet
 from cairnfs.ids import FileserverId
 from cairnfs.wire.chunks import CHUNK, CORRUPT
@@ -26,17 +26,25 @@ from cairnfs.wire.chunks import CHUNK, CORRUPT
 STALL_S = 0.5
 #: How much of one stream is fetched ahead at most.
 WINDOW_BYTES = 16 * 1024 * 1024
+WINDOW_ENTRIES = 1024
 #: Hashing this much is worth another thread: the interpreter is free meanwhile.
 _LARGE_BYTES = 512 * 1024
 
 
+#: A part of a file with its position: data, or the length of a hole.
+Extent = tuple[int, bytes | int]
+
+
 class _Ahead(NamedTuple):
-    """A chunk of a stream that is being fetched; `counted` bytes of the budget are taken for it."""
+    """A chunk of a stream that is being fetched; `counted` bytes of the budget are taken for it.
+
+    There is nothing to fetch of a hole, and it counts for nothing.
+    """
 
     at: int
     size: int
     counted: int
-    content: asyncio.Future[bytes]
+    content: asyncio.Future[bytes] | None
 
 
 class Downloads:
@@ -60,12 +68,10 @@ class Downloads:
         self._courier.carry(item)
         return item.result
 
-    async def stream(
-        self, chunks: AsyncIterator[tuple[int, Chunk]]
-    ) -> AsyncGenerator[tuple[int, bytes], None]:
-        """The bytes of chunks, in order; some are fetched ahead meanwhile.
+    async def stream(self, chunks: AsyncIterator[tuple[int, Chunk]]) -> AsyncGenerator[Extent, None]:
+        """The bytes of chunks and the lengths of holes, in order; some chunks are fetched ahead meanwhile.
 
-        Each chunk comes with its position in the file, which goes through unchanged.
+        Each comes with its position in the file, which goes through unchanged.
         """
         await self.load()
         ahead: deque[_Ahead] = deque()
@@ -73,26 +79,39 @@ class Downloads:
         upcoming = await anext(chunks, None)
         try:
             while upcoming is not None or ahead:
-                while upcoming is not None and self._may_fetch(upcoming[1].size, held, first=not ahead):
+                while upcoming is not None and self._may_take(upcoming[1], held, len(ahead)):
                     at, chunk = upcoming
-                    ahead.append(_Ahead(at, chunk.size, chunk.size if ahead else 0, self.fetch(chunk)))
-                    held += chunk.size
+                    if chunk.hash == HOLE:
+                        ahead.append(_Ahead(at, chunk.size, 0, None))
+                    else:
+                        counted = chunk.size if ahead else 0
+                        ahead.append(_Ahead(at, chunk.size, counted, self.fetch(chunk)))
+                        held += chunk.size
                     upcoming = await anext(chunks, None)
                 first = ahead[0]
-                yield first.at, await first.content
+                if first.content is None:
+                    yield first.at, first.size
+                else:
+                    yield first.at, await first.content
+                    held -= first.size
                 ahead.popleft()
-                held -= first.size
                 self._budget.give(first.counted)
                 # Its bytes are not to be kept alive while the next ones are awaited.
                 del first
         finally:
             for left in ahead:
-                if not left.content.cancel() and not left.content.cancelled():
+                if left.content is not None and not left.content.cancel() and not left.content.cancelled():
                     left.content.exception()  # seen, so that nobody is told that it was not
                 self._budget.give(left.counted)
 
-    def _may_fetch(self, size: int, held: int, *, first: bool) -> bool:
-        return first or (held + size <= WINDOW_BYTES and self._budget.try_take(size))
+    def _may_take(self, chunk: Chunk, held: int, ahead: int) -> bool:
+        if ahead == 0:
+            return True
+        if ahead >= WINDOW_ENTRIES:
+            return False
+        if chunk.hash == HOLE:
+            return True
+        return held + chunk.size <= WINDOW_BYTES and self._budget.try_take(chunk.size)
 
     async def close(self) -> None:
         """Stop what is under way."""

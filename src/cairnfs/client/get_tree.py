@@ -13,10 +13,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from cairnfs.client.connection import Connection
+from cairnfs.client.download import Extent
+from cairnfs.client.draft import Draft
 from cairnfs.client.listing import walk
 from cairnfs.client.local_files import (
     FOLDS_NAMES,
-    Draft,
     LocalPath,
     make_directory,
     nameable,
@@ -177,26 +178,29 @@ async def _save(version: Version, local: bytes, preserve: bool, meter: Meter) ->
     """Write one version to its local place."""
     mtime_us = version.entry.mtime_us if preserve else None
     if version.size <= SINGLE_MAX_BYTES:
-        content = await version.read()
-        await on_disk(_save_short, content, local, version.entry.mode, mtime_us)
+        async with aclosing(version.extents()) as extents:
+            short = [extent async for extent in extents]
+        await on_disk(_save_short, short, local, version.entry.mode, mtime_us)
         meter.moved(version.size)
     else:
         draft = await on_disk(Draft, local, version.entry.mode)
         try:
-            async with aclosing(version.pieces()) as pieces:
-                async for piece in pieces:
-                    await on_disk(draft.write, piece)
-                    meter.moved(len(piece))
+            async with aclosing(version.extents()) as extents:
+                async for _, part in extents:
+                    for piece in draft.taken(part):
+                        await on_disk(draft.append, piece)
+                        meter.moved(piece if isinstance(piece, int) else len(piece))
             await on_disk(draft.publish, mtime_us)
         finally:
             draft.discard()
     meter.done()
 
 
-def _save_short(content: bytes, local: bytes, mode: int, mtime_us: int | None) -> None:
+def _save_short(extents: list[Extent], local: bytes, mode: int, mtime_us: int | None) -> None:
     draft = Draft(local, mode)
     try:
-        draft.write(content)
+        for _, part in extents:
+            draft.append(part)
         draft.publish(mtime_us)
     finally:
         draft.discard()

@@ -1,16 +1,14 @@
 """Files of this machine, as sources and targets of transfers.
 
-What belongs here: finding what lies below a local directory, writing a file so that it is there
-whole or not at all, what the local system cannot name, and local failures as Cairn's errors. What
-does not: the network. Synchronous: callers run it on another thread.
+What belongs here: finding what lies below a local directory, what the local system cannot name, and
+local failures as Cairn's errors. What does not: the network, writing a file (`draft.py`).
+Synchronous: callers run it on another thread.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 import stat
 import sys
 import unicodedata
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cairnfs.client.results import Skipped
+from cairnfs.core.chunking import HOLE_LEAST_BYTES
 from cairnfs.errors import (
     BadName,
     CairnError,
@@ -54,7 +53,6 @@ _ERRORS: dict[int, type[CairnError]] = {
 GONE = "it went away meanwhile"
 #: Whether this system takes some different names for one.
 FOLDS_NAMES = sys.platform in ("win32", "darwin")
-_OPEN_FILE = re.compile(rb"/(?:dev|proc/self)/fd/([0-9]+)|/dev/std(in|out|err)")
 _RESERVED = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")]
 )
@@ -70,6 +68,8 @@ class Found:
     size: int
     mode: int
     mtime_us: int
+    #: Whether it takes so little room that it may have a hole worth keeping.
+    sparse: bool = False
 
 
 @contextmanager
@@ -145,7 +145,14 @@ def _found(path: bytes, inside: bytes, status: os.stat_result) -> Found:
         status.st_size if stat.S_ISREG(status.st_mode) else 0,
         stat.S_IMODE(status.st_mode) & 0o777,
         status.st_mtime_ns // 1000,
+        _sparse(status),
     )
+
+
+def _sparse(status: os.stat_result) -> bool:
+    """By POSIX's blocks of 512 bytes; other systems do not tell."""
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return blocks is not None and status.st_size - blocks * 512 >= HOLE_LEAST_BYTES
 
 
 def read_short(path: bytes, most: int) -> bytes | None:
@@ -160,74 +167,6 @@ def open_to_read(path: LocalPath) -> BinaryIO:
     """The file, to be read."""
     with local_errors(path):
         return open(path, "rb", buffering=0)
-
-
-class Draft:
-    """A local file being written: it takes its place when it is whole.
-
-    What is there and is no regular file (a pipe, /dev/null) is written to instead, and so is an open
-    file of this process (/dev/stdout); a link keeps leading where it leads, and the file there is replaced.
-    """
-
-    def __init__(self, target: LocalPath, mode: int) -> None:
-        """`mode` counts, less the process's mask, where no file is there; else the file's own stays."""
-        self._named = os.fsencode(target)
-        self._target = os.path.realpath(self._named)
-        self._draft: bytes | None = None
-        with local_errors(target, only=True):
-            try:
-                status = os.stat(self._named)
-            except FileNotFoundError:
-                status = None
-            descriptor = _descriptor(self._named)
-            if status is not None and descriptor is not None:
-                self._stream = os.fdopen(os.dup(descriptor), "wb", buffering=0)
-                return
-            if status is not None and stat.S_ISDIR(status.st_mode):
-                raise IsADirectory("local: a directory is there", path=os.fsdecode(target))
-            if status is not None and not stat.S_ISREG(status.st_mode):
-                self._stream = os.fdopen(os.open(self._named, os.O_WRONLY), "wb", buffering=0)
-                return
-            draft = os.path.join(os.path.dirname(self._target), b".cairn-" + secrets.token_hex(8).encode())
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self._stream = os.fdopen(os.open(draft, flags, mode & 0o777), "wb", buffering=0)
-            self._draft = draft
-            if status is not None:
-                os.chmod(draft, stat.S_IMODE(status.st_mode))
-
-    def write(self, content: bytes) -> None:
-        """Append."""
-        with local_errors(self._named, only=True):
-            rest = memoryview(content)
-            while rest:
-                rest = rest[self._stream.write(rest) or 0 :]
-
-    def publish(self, mtime_us: int | None = None) -> None:
-        """Take the target's place."""
-        with local_errors(self._named, only=True):
-            self._stream.close()
-            if self._draft is not None:
-                if mtime_us is not None:
-                    os.utime(self._draft, ns=(mtime_us * 1000, mtime_us * 1000))
-                os.replace(self._draft, self._target)
-                self._draft = None
-
-    def discard(self) -> None:
-        """Leave nothing behind; after `publish` this does nothing."""
-        self._stream.close()
-        if self._draft is not None:
-            try:
-                os.unlink(self._draft)
-            except OSError:
-                return
-
-
-def _descriptor(path: bytes) -> int | None:
-    """The number of the open file of this process that a path names: /dev/stdout, /dev/fd/63."""
-    found = _OPEN_FILE.fullmatch(os.path.abspath(path))
-    if found is None:
-        return None
-    return int(found[1]) if found[1] is not None else (b"in", b"out", b"err").index(found[2])
 
 
 def make_directory(path: bytes, mode: int) -> None:

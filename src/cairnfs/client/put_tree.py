@@ -217,7 +217,7 @@ class PutTree:
     async def _send(
         self, found: Found, chunks: list[Hashed] | None, upload: Upload, part: Part
     ) -> list[ChunkRef] | None:
-        """Send one file's chunks; None says that they are too many to have been read yet.
+        """Send one file's chunks; None says that they are too many, or too sparse, to have been read yet.
 
         Gives what was sent, or None where the file is no longer there.
         """
@@ -274,11 +274,11 @@ def _runs(window: list[Found]) -> Iterator[list[Found]]:
 
 
 def _read_all(run: list[Found]) -> list[list[Hashed] | None]:
-    """The chunks of short files; None for one that is long, or gone."""
+    """The chunks of short files; None for one that is long or may have holes, or gone."""
     contents: list[list[Hashed] | None] = []
     for found in run:
         content = None
-        if found.size <= SINGLE_MAX_BYTES:
+        if found.size <= SINGLE_MAX_BYTES and not found.sparse:
             with suppress(NotFound):
                 content = read_short(found.path, SINGLE_MAX_BYTES)
         contents.append(None if content is None else [hashed(view) for view in split(content)])

@@ -1,6 +1,6 @@
 """Reading one version of a file: opened once, read in any parts, each byte verified.
 
-What belongs here: a file's chunks page by page, the bytes between two positions, and the reader
+What belongs here: a file's chunks page by page, the bytes (or holes) between two positions, and the reader
 object with a position of its own. What does not: fetching chunks (`download.py`).
 Used from one event loop.
 """
@@ -13,6 +13,8 @@ from contextlib import aclosing
 from types import TracebackType
 
 from cairnfs.client.connection import Connection
+from cairnfs.client.download import Extent
+from cairnfs.client.zeros import zeros
 from cairnfs.core.manifest import Chunk
 from cairnfs.errors import BadRange, BadRequest, BeforeHorizon, ChunkCollected, ChunkLost, Internal
 from cairnfs.ids import Hash, Path
@@ -49,9 +51,24 @@ class Version:
         return self.entry.etag
 
     async def pieces(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` up to `stop` (default: the end), a chunk at a time.
+        """The bytes from `start` up to `stop` (default: the end), a chunk at a time, of holes 1 MiB at most.
 
         Raises ChunkNotYet, ChunkLost or ChunkCollected where bytes cannot be had.
+        """
+        async with aclosing(self.extents(start, stop)) as extents:
+            async for _, part in extents:
+                if not isinstance(part, int):
+                    yield part
+                    continue
+                for piece in zeros(part):
+                    yield piece
+                    # Nothing is waited for in a hole, and others want to go on too.
+                    await asyncio.sleep(0)
+
+    async def extents(self, start: int = 0, stop: int | None = None) -> AsyncGenerator[Extent, None]:
+        """The same in order as (position, bytes) for data and (position, length) for holes, as ints.
+
+        A hole of 4 GiB or more comes as several in a row. Raises as `pieces` does.
         """
         stop = self.size if stop is None else min(stop, self.size)
         if start >= stop:
@@ -60,9 +77,13 @@ class Version:
         try:
             stream = self._connection.downloads.stream(self._covering(start, stop))
             async with aclosing(stream):
-                async for at, content in stream:
-                    inside = at >= start and at + len(content) <= stop
-                    yield content if inside else content[max(start - at, 0) : stop - at]
+                async for at, part in stream:
+                    size = part if isinstance(part, int) else len(part)
+                    first, last = max(at, start), min(at + size, stop)
+                    if isinstance(part, int):
+                        yield first, last - first
+                    else:
+                        yield first, part if last - first == size else part[first - at : last - at]
         except ChunkLost as error:
             await self._explain(error)
         finally:

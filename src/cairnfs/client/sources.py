@@ -1,25 +1,28 @@
 """Where a file's bytes come from, cut into hashed chunks on the way.
 
 A source is bytes, a binary file object, or an iterator of bytes, asynchronous or not. Cutting and
-hashing large pieces is done on another thread, so that the loop stays free for the network. What
-does not belong here: sending. Used from one event loop, each source once unless it can be replayed.
+hashing large pieces is done on another thread, so that the loop stays free for the network. The holes of
+local files are told as such. What does not belong here: sending, where a file's holes are (`sparse.py`).
+Used from one event loop, each source once unless it can be replayed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import BinaryIO, Protocol, TypeGuard
 
+from cairnfs.client.sparse import SparseReader, local_file
 from cairnfs.client.workers import on_bytes
 from cairnfs.core.chunking import SINGLE_MAX_BYTES, Splitter, split
-from cairnfs.core.manifest import Chunk, hash_bytes
-from cairnfs.errors import BadRequest
+from cairnfs.core.manifest import HOLE_MAX_BYTES, Chunk, hash_bytes, holes
+from cairnfs.errors import BadRequest, TooLarge
 from cairnfs.ids import Hash
+from cairnfs.wire.commits import FILE_CHUNKS_MAX
 
 Buffer = bytes | bytearray | memoryview
 Content = Buffer | BinaryIO | AsyncIterable[bytes] | Iterable[bytes]
+#: A chunk and its bytes; a hole's entry has none.
 Hashed = tuple[Chunk, bytes]
 
 READ_BYTES = 1024 * 1024
@@ -32,7 +35,11 @@ class Reads(Protocol):
 
 
 async def chunks_of(content: Content) -> AsyncIterator[Hashed]:
-    """The content's chunks with their names, in order. Raises BadRequest where it is not bytes."""
+    """The content's chunks with their names, in order. Raises BadRequest where it is not bytes.
+
+    A regular local file's holes come as entries named HOLE, without bytes. Raises TooLarge where they
+    alone are more than a file may have.
+    """
     if isinstance(content, (bytes, bytearray, memoryview)):
         views = split(content)
         while cut := await _cut_next(views, len(content)):
@@ -40,11 +47,32 @@ async def chunks_of(content: Content) -> AsyncIterator[Hashed]:
                 yield chunk
         return
     splitter = Splitter()
-    async for piece in pieces_of(content):
-        for chunk in await on_bytes(_feed, splitter, piece):
-            yield chunk
+    async for piece in runs_of(content):
+        if isinstance(piece, int):
+            for chunk in await on_bytes(_finish, splitter):
+                yield chunk
+            splitter = Splitter()
+            if piece > HOLE_MAX_BYTES * FILE_CHUNKS_MAX:
+                raise TooLarge(f"a hole of {piece} bytes is more than a file may have")
+            for entry in holes(piece):
+                yield entry, b""
+        else:
+            for chunk in await on_bytes(_feed, splitter, piece):
+                yield chunk
     for chunk in await on_bytes(_finish, splitter):
         yield chunk
+
+
+async def runs_of(content: Content) -> AsyncIterator[bytes | int]:
+    """The content in pieces of bytes and, where it is a local file with holes, their lengths."""
+    local = local_file(content)
+    if local is None:
+        async for piece in pieces_of(content):
+            yield piece
+        return
+    reader = SparseReader(local, READ_BYTES)
+    while step := await asyncio.to_thread(reader.step):
+        yield step
 
 
 async def pieces_of(content: Content) -> AsyncIterator[bytes]:
@@ -91,20 +119,17 @@ async def settled(content: Content) -> Content:
 
 def replayable(content: Content) -> bool:
     """Whether the content can be read again from where it began."""
-    if isinstance(content, (bytes, bytearray, memoryview)):
-        return True
-    seekable = getattr(content, "seekable", None)
-    return _reads(content) and callable(seekable) and bool(seekable())
+    return isinstance(content, (bytes, bytearray, memoryview)) or _seeks(content)
 
 
 def position(content: Content) -> int:
     """Where a replayable content begins."""
-    return content.tell() if isinstance(content, io.IOBase) else 0
+    return content.tell() if _seeks(content) else 0
 
 
 def rewind(content: Content, to: int) -> None:
     """Go back to where a replayable content began."""
-    if isinstance(content, io.IOBase):
+    if _seeks(content):
         content.seek(to)
 
 
@@ -116,6 +141,13 @@ def hashed(content: Buffer) -> Hashed:
 
 def _reads(content: object) -> TypeGuard[Reads]:
     return callable(getattr(content, "read", None))
+
+
+def _seeks(content: object) -> TypeGuard[BinaryIO]:
+    """Whether it is a file that can go back; what stands for one (a temporary file, say) is as good."""
+    seekable = getattr(content, "seekable", None)
+    can = callable(getattr(content, "seek", None)) and callable(getattr(content, "tell", None))
+    return _reads(content) and can and callable(seekable) and bool(seekable())
 
 
 def _is_text(content: object) -> bool:

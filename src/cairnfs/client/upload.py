@@ -17,7 +17,7 @@ from cairnfs.client.results import Durability
 from cairnfs.client.session import Hold
 from cairnfs.client.transfer import Beat, Budget, ChunkPlane, upload_headers
 from cairnfs.clock import Clock
-from cairnfs.core.manifest import Chunk
+from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.errors import CairnError, NoSpace, TooFewCopies
 from cairnfs.ids import FileserverId, Hash
 from cairnfs.wire.chunks import MAP_HEADER
@@ -58,9 +58,12 @@ class Upload:
         hold.when_ended(self._fail)
 
     async def add(self, chunk: Chunk, content: bytes) -> None:
-        """Take a chunk on; returns when there is room for the next. Raises what stopped the upload."""
+        """Take a chunk on; returns when there is room for the next. Raises what stopped the upload.
+
+        A hole is sent to nobody.
+        """
         self._check()
-        if chunk.hash in self._taken:
+        if chunk.hash == HOLE or chunk.hash in self._taken:
             return
         self._taken.add(chunk.hash)
         await self._budget.take(chunk.size)

@@ -3,8 +3,9 @@
 A file of up to 1 MiB is one chunk; a longer one is cut by FastCDC where its content says so, into
 chunks of 256 KiB to 4 MiB, about 1 MiB each. The cut points are part of what is stored: golden
 vectors in the tests freeze them. Where a file is cut depends on its bytes alone, never on how they
-were fed. What does not belong here: hashing (`core/manifest.py`), reading. Pure; a splitter serves
-one file and one thread at a time.
+were fed. In a sparse file each run of data between two holes is cut as if it were a file. What does not
+belong here: hashing (`core/manifest.py`), reading. Pure; a splitter serves one file and one thread at a
+time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ SINGLE_MAX_BYTES = 1024 * 1024
 CUT_MIN_BYTES = 256 * 1024
 CUT_AVERAGE_BYTES = 1024 * 1024
 CUT_MAX_BYTES = 4 * 1024 * 1024
+#: A shorter hole is cut into chunks like the zeros that it reads as: it would end a run of data, and runs
+#: far below a chunk's usual length cost more (an entry, a row, a record at each holder) than zeros do.
+HOLE_LEAST_BYTES = 64 * 1024
+#: Holes begin and end at multiples of this (the last may end with its file), so that the file systems
+#: of most machines can keep what one of them had.
+HOLE_ALIGN_BYTES = 4096
 #: Normalised chunking, level 2: of the four levels the one whose sizes scatter little (0.4 MiB
 #: about the mean, no cut forced at the maximum in random bytes) at full speed.
 _LEVEL: Final = 2
@@ -100,6 +107,16 @@ def split(content: bytes | bytearray | memoryview) -> Iterator[memoryview]:
         length = first_cut(rest)
         yield rest[:length]
         rest = rest[length:]
+
+
+def hole(start: int, stop: int, *, last: bool, least: int = HOLE_LEAST_BYTES) -> tuple[int, int] | None:
+    """What of a gap in a file's data is kept as a hole, as (start, stop); None where it is too short.
+
+    `last` says that the file ends with the gap; `least` is the bytes of the shortest that counts.
+    """
+    start = -(-start // HOLE_ALIGN_BYTES) * HOLE_ALIGN_BYTES
+    stop = stop if last else stop // HOLE_ALIGN_BYTES * HOLE_ALIGN_BYTES
+    return (start, stop) if stop - start >= least else None
 
 
 def first_cut(content: memoryview) -> int:

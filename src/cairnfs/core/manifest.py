@@ -2,14 +2,15 @@
 
 A leaf holds up to 256 chunks: for each its hash (32 bytes) and size (4 bytes, little-endian),
 concatenated. It is named by the BLAKE3 of exactly those bytes, so equal runs of chunks are one
-leaf. Golden vectors of the encoding stand in the tests: it never changes. Pure, any thread.
+leaf. A hole, bytes that are all zero and stored nowhere, stands among the chunks under the name
+`HOLE`. Golden vectors of the encoding stand in the tests: it never changes. Pure, any thread.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from blake3 import blake3
 
@@ -17,11 +18,15 @@ from cairnfs.ids import Hash
 
 CHUNK_MAX_BYTES = 4 * 1024 * 1024
 LEAF_ENTRIES = 256
+#: The name of every hole: no bytes that anyone could find have this BLAKE3.
+HOLE: Final = Hash(bytes(32))
+#: What four bytes can say. A longer hole is several entries in a row.
+HOLE_MAX_BYTES = 2**32 - 1
 _ENTRY = struct.Struct("<32sI")
 
 
 class Chunk(NamedTuple):
-    """One chunk of a file: its BLAKE3 hash and its length in bytes (1 to 4 MiB)."""
+    """One chunk of a file: its BLAKE3 hash and its length in bytes (1 to 4 MiB; see `HOLE` for a hole's)."""
 
     hash: Hash
     size: int
@@ -38,6 +43,14 @@ class Leaf(NamedTuple):
 def hash_bytes(data: bytes | bytearray | memoryview) -> Hash:
     """The BLAKE3 hash that names these bytes."""
     return Hash(blake3(data).digest())
+
+
+def holes(length: int) -> Iterator[Chunk]:
+    """The entries of a hole of `length` bytes: full ones, then what is left."""
+    for _ in range(length // HOLE_MAX_BYTES):
+        yield Chunk(HOLE, HOLE_MAX_BYTES)
+    if left := length % HOLE_MAX_BYTES:
+        yield Chunk(HOLE, left)
 
 
 def leaves(chunks: Sequence[Chunk]) -> list[Leaf]:

@@ -39,7 +39,10 @@ class PathText(Request, kw_only=True):
 
 
 class ChunkRef(NamedTuple):
-    """One chunk of a file: hash (32 bytes; base64 in JSON) and size in bytes."""
+    """One chunk of a file: hash (32 bytes; base64 in JSON) and size in bytes, 1 to 4 MiB.
+
+    A hash of 32 zero bytes is a hole: so many zeros (1 to 2**32 - 1) that are stored nowhere.
+    """
 
     hash: HashBytes
     size: ChunkSize

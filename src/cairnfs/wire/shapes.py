@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from cairnfs.core.manifest import CHUNK_MAX_BYTES
+from cairnfs.core.manifest import HOLE_MAX_BYTES
 from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.names import NAME_MAX_BYTES, PATH_MAX_BYTES
 from cairnfs.core.permissions import MODE_MAX
@@ -78,7 +78,8 @@ HashBytes = Annotated[
 BoundBytes = Annotated[
     bytes, msgspec.Meta(max_length=HASH_BYTES, extra_json_schema={"pattern": f"^{_BASE64}"})
 ]
-ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=CHUNK_MAX_BYTES)]
+#: A chunk has 4 MiB at most; whoever reads the message checks that, for a hole may have more.
+ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=HOLE_MAX_BYTES)]
 Mode = Annotated[int, msgspec.Meta(ge=0, le=MODE_MAX)]
 #: A file's time, in µs since 1970: what every reader of dates can show.
 FileTime = Annotated[int, msgspec.Meta(ge=EARLIEST_US, le=LATEST_US)]

@@ -41,7 +41,7 @@ HASH = "A" * 43 + "="
         (CommitRequest, COMMIT % '{"op":"mkdir","path":"/d","mode":4096}'),
         (CommitRequest, COMMIT % WRITE % ('["AAAA",1]', "")),
         (CommitRequest, COMMIT % WRITE % (f'["{HASH}",0]', "")),
-        (CommitRequest, COMMIT % WRITE % (f'["{HASH}",4194305]', "")),
+        (CommitRequest, COMMIT % WRITE % (f'["{HASH}",4294967296]', "")),
         (CommitRequest, COMMIT % WRITE % (f'["{HASH}",1]', ',"mtime_us":253402214400000001')),
     ],
 )

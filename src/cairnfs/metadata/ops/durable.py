@@ -2,7 +2,8 @@
 
 What belongs here: holding receipts against the present members and starts, inside the clock; what can
 be prepared was. What does not: whether a receipt is genuine (the route checked that). Holders that
-left or started again do not count, whatever the receipt says.
+left or started again do not count, whatever the receipt says. A hole is durable without anybody's
+word, and a receipt that names one says nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from cairnfs.core import durability as rules
 from cairnfs.core.durability import Holder, Holding, Proof
-from cairnfs.core.manifest import Chunk
+from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.core.permissions import READ, Person, allowed
 from cairnfs.core.placement import group_of, required
 from cairnfs.errors import LengthMismatch, NotDurable
@@ -59,11 +60,14 @@ class Durability:
         self._complete = True  # every chunk has a receipt
         for step in self.steps:
             for chunk in step.chunks:
-                self._use(step, chunk)
+                if chunk.hash != HOLE:
+                    self._use(step, chunk)
 
     def unproven(self, step: WriteStep) -> list[Chunk]:
         """The chunks of a step that no receipt speaks of."""
-        return [] if self._complete else [one for one in step.chunks if one.hash not in self.proofs]
+        if self._complete:
+            return []
+        return [one for one in step.chunks if one.hash not in self.proofs and one.hash != HOLE]
 
     def check_receipts(self, state: State, needs: int) -> None:
         """Raises NotDurable unless all that receipts speak of has enough holders now.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from cairnfs.core import manifest
-from cairnfs.core.manifest import CHUNK_MAX_BYTES, Chunk, Leaf
+from cairnfs.core.manifest import CHUNK_MAX_BYTES, HOLE, HOLE_MAX_BYTES, Chunk, Leaf
 from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.permissions import DIRECTORY_MODE, FILE_MODE, MODE_MAX
 from cairnfs.errors import BadRequest, LengthMismatch, TooLarge
@@ -87,8 +87,9 @@ def _write(path: Path, operation: commits.Write) -> WriteStep:
     for chunk in chunks:
         if len(chunk.hash) != _HASH_BYTES:
             raise BadRequest("a chunk's hash has 32 bytes")
-        if not 1 <= chunk.size <= CHUNK_MAX_BYTES:
-            raise BadRequest(f"a chunk has 1 to {CHUNK_MAX_BYTES} bytes, not {chunk.size}")
+        most = HOLE_MAX_BYTES if chunk.hash == HOLE else CHUNK_MAX_BYTES
+        if not 1 <= chunk.size <= most:
+            raise BadRequest(f"a chunk has 1 to {CHUNK_MAX_BYTES} bytes, a hole 1 to {HOLE_MAX_BYTES}")
     total = sum(chunk.size for chunk in chunks)
     if total != operation.size:
         raise LengthMismatch(f"the chunks have {total} bytes, the file {operation.size}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from cairnfs.core import manifest
-from cairnfs.core.manifest import Leaf
+from cairnfs.core.manifest import HOLE, Leaf
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import GroupId, Hash, InodeId
 from cairnfs.metadata.databases.seam import Tx
@@ -115,7 +115,9 @@ class Content:
     def _write_chunks(self, new: Mapping[Hash, Leaf]) -> None:
         referred = Counter(chain.from_iterable(manifest.entries(leaf.entries) for leaf in new.values()))
         rows = [
-            (digest, size, count, self.copies.get(digest, 0)) for (digest, size), count in referred.items()
+            (digest, size, count, self.copies.get(digest, 0))
+            for (digest, size), count in referred.items()
+            if digest != HOLE  # nobody is to hold it
         ]
         if chunks.refer(self.tx, rows) != len(rows):
             raise LengthMismatch("a chunk is already known with another size")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cairnfs.core import manifest
-from cairnfs.core.manifest import CHUNK_MAX_BYTES
+from cairnfs.core.manifest import CHUNK_MAX_BYTES, HOLE
 from cairnfs.core.permissions import MODE_MAX
 from cairnfs.core.placement import required
 from cairnfs.ids import Hash
@@ -68,18 +68,23 @@ def check_versions(report: Report) -> None:
 
 
 def check_leaves(report: Report) -> None:
-    """[leaf] size is the sum of its entries' sizes; its name is their hash; every chunk it names exists.
+    """[leaf] size is the sum of its entries' sizes; its name is their hash; every chunk it names exists,
+    unless it is a hole: that has at least one byte.
     [chunk] refs is the number of times that leaves name it. ([leaf] refs: see `check_versions`.)"""
     seen, number = Tally(), 0
     for page in report.pages(_LEAVES, (b"",), 1):
         number += len(page)
         entries = {row[0]: list(manifest.entries(row[3])) for row in page}
-        known = _sizes(report, {chunk.hash for inside in entries.values() for chunk in inside})
+        known = _sizes(report, {chunk.hash for inside in entries.values() for chunk in inside} - {HOLE})
         for digest, size, _, encoded in page:
             inside = entries[digest]
             if manifest.hash_bytes(encoded) != digest or sum(chunk.size for chunk in inside) != size:
                 report.find("leaf", f"leaf {digest.hex()} is not what its name or size says")
             for chunk in inside:
+                if chunk.hash == HOLE:
+                    if chunk.size == 0:
+                        report.find("leaf", f"leaf {digest.hex()} names a hole of no bytes")
+                    continue
                 seen.add(chunk.hash)
                 if known.get(chunk.hash) != chunk.size:
                     report.find("leaf", f"chunk {chunk.hash.hex()} of leaf {digest.hex()} is not there so")
@@ -98,17 +103,26 @@ def check_leaves(report: Report) -> None:
 
 
 def check_chunks(report: Report) -> None:
-    """[chunk] copies is at least a majority of the policy's; 1 byte to 4 MiB. (refs: `check_leaves`.)"""
+    """[chunk] copies is at least a majority of the policy's; 1 byte to 4 MiB; none is there for holes.
+    (refs: `check_leaves`.)"""
     report.count("chunks", "SELECT count(*) FROM chunk")
     report.count("chunk_bytes", "SELECT sum(size) FROM chunk")
     enough = required(clock.read(report.tx).copies, "majority")
     report.none(
         "chunk",
         lambda row: f"chunk {row[0].hex()} of {row[1]} bytes was committed with {row[2]} copies",
-        "SELECT hash, size, copies FROM chunk WHERE copies < ? OR size < 1 OR size > ? OR length(hash) <> ?",
+        "SELECT hash, size, copies FROM chunk"
+        " WHERE (copies < ? OR size < 1 OR size > ? OR length(hash) <> ?) AND hash <> ?",
         enough,
         CHUNK_MAX_BYTES,
         HASH_BYTES,
+        HOLE,
+    )
+    report.none(
+        "chunk",
+        lambda row: f"fileservers are to hold a hole, as a chunk of {row[0]} bytes",
+        "SELECT size FROM chunk WHERE hash = ?",
+        HOLE,
     )
 
 
@@ -135,11 +149,12 @@ def _named_leaves(report: Report) -> Counted:
 
 def _said_chunks(report: Report) -> Iterator[Any]:
     for page in report.pages(_CHUNKS, (b"",), 1):
-        yield from page
+        yield from (row for row in page if row[0] != HOLE)
 
 
 def _named_chunks(report: Report) -> Counted:
     for page in report.pages(_LEAVES, (b"",), 1):
         for row in page:
             for chunk in manifest.entries(row[3]):
-                yield chunk.hash, 1
+                if chunk.hash != HOLE:
+                    yield chunk.hash, 1
