@@ -7,6 +7,7 @@ doors and the in-process transport can use it too. Used from one event loop.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import secrets
@@ -39,6 +40,16 @@ class Peer(Protocol):
     @property
     def gone(self) -> bool:
         """True once nobody listens any more."""
+        ...
+
+    @property
+    def clogged(self) -> bool:
+        """True while what was sent last waits for its reader, so that more would wait too."""
+        ...
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """Set when the server begins to stop: answers without an end have to end."""
         ...
 
     def answer(self, headers: RawHeaders, body: bytes) -> bool:

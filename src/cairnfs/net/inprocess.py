@@ -31,13 +31,14 @@ class InProcessTransport:
         self.apps: dict[str, ASGIApp] = dict(apps or {})
         self._clock = clock or SystemClock()
         self._running: set[asyncio.Task[None]] = set()
+        self._stopping = asyncio.Event()
 
     async def request(self, request: Request) -> Response:
         """Start the application on this request and wait for the head of its answer."""
         app = self.apps.get(request.origin)
         if app is None:
             raise Unreachable(f"nothing answers at {request.origin}")
-        exchange = _Exchange(request, self._clock)
+        exchange = _Exchange(request, self._clock, self._stopping)
         task = asyncio.create_task(exchange.run(app))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -56,6 +57,7 @@ class InProcessTransport:
 
     async def close(self) -> None:
         """End what still runs."""
+        self._stopping.set()
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -64,7 +66,8 @@ class InProcessTransport:
 class _Exchange:
     """One request in both roles: the application's `receive` and `send`, the client's response."""
 
-    def __init__(self, request: Request, clock: Clock) -> None:
+    def __init__(self, request: Request, clock: Clock, stopping: asyncio.Event) -> None:
+        self.stopping = stopping
         self.head = asyncio.Event()
         self.failure: BaseException | None = None
         self.status = 0
@@ -102,6 +105,11 @@ class _Exchange:
         self._piece = None
         self.head.set()
         self._there.set()
+
+    @property
+    def clogged(self) -> bool:
+        """While the client has not taken the last piece, and where nobody will wait for it."""
+        return bool(self._piece) or self.stopping.is_set()
 
     def answer(self, headers: asgi.RawHeaders, body: bytes) -> bool:
         """Nothing is saved here."""

@@ -15,7 +15,7 @@ import msgspec
 
 from cairnfs import __version__
 from cairnfs import errors as e
-from cairnfs.wire import chunks, problems
+from cairnfs.wire import chunks, events, problems, queries
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.endpoints import Endpoint
 
@@ -56,9 +56,9 @@ _DEADLINE: _Json = {
 
 
 def _schemas(endpoints: Sequence[Endpoint[Any, Any]]) -> _Json:
-    kinds = dict.fromkeys(
-        [problems.Problem, *(kind for one in endpoints for kind in (one.request, one.reply))]
-    )
+    # What travels in a query is told by its parameters.
+    requests = [one.request for one in endpoints if one.frames != "events"]
+    kinds = dict.fromkeys([problems.Problem, *requests, *(one.reply for one in endpoints)])
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_SCHEMAS + "{name}")
     for schema in schemas.values():
         if "description" in schema:
@@ -73,6 +73,7 @@ def _operation(endpoint: Endpoint[Any, Any]) -> _Json:
         "summary": endpoint.summary,
         "parameters": [
             *_path_parameters(endpoint.path),
+            *_query_parameters(endpoint),
             *_header_parameters(endpoint.headers),
             {"$ref": "#/components/parameters/deadline"},
         ],
@@ -97,6 +98,27 @@ def _path_parameters(path: str) -> list[_Json]:
     ]
 
 
+def _query_parameters(endpoint: Endpoint[Any, Any]) -> list[_Json]:
+    if endpoint.frames != "events":
+        return []
+    _, schemas = msgspec.json.schema_components([endpoint.request], ref_template=_SCHEMAS + "{name}")
+    schema = schemas[endpoint.request.__name__]
+    parameters: list[_Json] = []
+    for name, is_bytes in queries.fields(endpoint.request).items():
+        parameter: _Json = {"name": name, "in": "query", "required": name in schema.get("required", ())}
+        if is_bytes:
+            parameter["description"] = "Percent-encoded bytes, which need not be UTF-8."
+        parameters.append({**parameter, "schema": schema["properties"][name]})
+    return [*parameters, _LAST_ID]
+
+
+_LAST_ID: _Json = {
+    "name": events.LAST_ID_HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The id of the last event that was dealt with: the stream goes on after it.",
+    "schema": {"type": "string", "maxLength": events.FIELD_MAX_BYTES},
+}
 _NUMBER: _Json = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _HEADERS: dict[str, _Json] = {
     chunks.SESSION_HEADER: {"type": "string", "pattern": "^[0-9a-f]{32}$"},
@@ -134,9 +156,19 @@ def _reference(kind: type[Any]) -> _Json:
     return {"$ref": _SCHEMAS + kind.__name__}
 
 
+_EVENTS = (
+    "Server-sent events, each with one JSON document as its data. A comment `: told N` says that all that had"
+    " happened N milliseconds after the request arrived has been told. An event `problem` is the last: its"
+    " data is a problem document."
+)
+
+
 def _answer(endpoint: Endpoint[Any, Any]) -> _Json:
     if endpoint.frames == "reply":
         return {"description": "Chunk frames", "content": {chunks.MEDIA_TYPE: {"schema": _FRAMES}}}
+    if endpoint.frames == "events":
+        schema = {"type": "string", "contentSchema": _reference(endpoint.reply)}
+        return {"description": _EVENTS, "content": {events.MEDIA_TYPE: {"schema": schema}}}
     said = "Done" if endpoint.reply is Empty else "The reply"
     return {"description": said, "content": {_JSON: {"schema": _reference(endpoint.reply)}}}
 
@@ -146,6 +178,8 @@ def _refusals(endpoint: Endpoint[Any, Any]) -> dict[str, _Json]:
     expected: list[type[e.CairnError]] = [*_ALWAYS, *endpoint.errors]
     if endpoint.method == "POST":
         expected += _WITH_BODY
+    if endpoint.frames == "events":
+        expected += (e.UnknownField, e.BadName)
     if endpoint.access != "anyone":
         expected += _WITH_LOGIN
     if endpoint.access in ("admin", "fileserver"):

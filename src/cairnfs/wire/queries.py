@@ -7,8 +7,9 @@ messages to query strings and back. What does not: which endpoints are asked so 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -20,10 +21,14 @@ T = TypeVar("T")
 _BASE64 = "_b64"
 
 
-@cache
 def fields(kind: type[Any]) -> dict[str, bool]:
     """The fields that a query may hold, by name; True where it carries bytes."""
-    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    return _fields(cast(Hashable, kind))
+
+
+@cache
+def _fields(kind: Hashable) -> dict[str, bool]:
+    known = [field.encode_name for field in msgspec.structs.fields(cast(Any, kind))]
     second_halves = {name + _BASE64 for name in known}
     return {name: name + _BASE64 in known for name in known if name not in second_halves}
 

@@ -11,9 +11,20 @@ from cairnfs.ids import UserId
 from cairnfs.net.asgi import ASGIApp
 from cairnfs.net.calls import Calls
 from cairnfs.net.inprocess import InProcessTransport
-from cairnfs.net.serving import Application, Caller, Context, Pieces, application
+from cairnfs.net.serving import (
+    Application,
+    Caller,
+    Context,
+    Event,
+    Events,
+    Heartbeat,
+    Pieces,
+    application,
+)
+from cairnfs.wire import codec
 from cairnfs.wire.codec import Empty, Reply, Request, Whole
 from cairnfs.wire.endpoints import Endpoint
+from cairnfs.wire.events import LAST_ID_HEADER
 
 ORIGIN = "http://service"
 
@@ -32,6 +43,15 @@ class Say(Reply, kw_only=True):
     caller: str | None = None
 
 
+class Look(Request, kw_only=True):
+    """Where to look."""
+
+    path: str
+    path_b64: str | None = None
+    since: Whole | None = None
+    deep: bool = False
+
+
 ASK = Endpoint("ask", "directory", "POST", "/v1/ask", Ask, Say, "user", "Say it so often", (e.NotFound,),
                body_max_bytes=1000)  # fmt: skip
 OPEN = Endpoint("open_door", "auth", "GET", "/v1/open", Empty, Say, "anyone", "For anyone")
@@ -40,8 +60,14 @@ ADMIN = Endpoint("admin_only", "auth", "POST", "/v1/admin", Empty, Say, "admin",
 TAKE = Endpoint("take", "fileserver", "POST", "/v1/take", Empty, Say, "user", "Takes frames", (), "request",
                 10_000)  # fmt: skip
 GIVE = Endpoint("give", "fileserver", "POST", "/v1/give", Ask, Empty, "user", "Gives frames", (), "reply")
-TABLE: tuple[Endpoint[Any, Any], ...] = (ASK, OPEN, NAMED, ADMIN, TAKE, GIVE)
+WATCH = Endpoint("watch", "directory", "GET", "/v1/watch", Look, Say, "user", "Tells what happens",
+                 (e.BeforeHorizon,), "events")  # fmt: skip
+TABLE: tuple[Endpoint[Any, Any], ...] = (ASK, OPEN, NAMED, ADMIN, TAKE, GIVE, WATCH)
 
+#: When the tokens of `authenticate` expire: nobody's clock comes so far, unless told to.
+EXPIRES_AT_US = 4_000_000_000_000_000
+
+Watch = Callable[[Context, Look], Awaitable[Events]]
 Act = Callable[[Context, Ask], Awaitable[Say]]
 
 
@@ -75,6 +101,16 @@ async def give(context: Context, request: Ask) -> Pieces:
     return Pieces(pieces())
 
 
+async def watch(context: Context, request: Look) -> Events:
+    """Counts from `since` (or on from the last id) to 3."""
+
+    async def items() -> AsyncIterator[Event | Heartbeat]:
+        for number in range(int(context.headers.get(LAST_ID_HEADER, request.since or 0)) + 1, 4):
+            yield Event(str(number), "count", codec.encode(Say(text=request.path)))
+
+    return Events(items())
+
+
 def authenticate(token: str) -> Caller:
     """Tokens are `ROLE:NAME`."""
     role, _, name = token.partition(":")
@@ -82,17 +118,21 @@ def authenticate(token: str) -> Caller:
         raise e.TokenExpired("the token's time is over")
     if role not in ("user", "admin", "fileserver"):
         raise e.TokenInvalid("not a token of this cluster")
-    return Caller(UserId(7), name, role, 0)
+    return Caller(UserId(sum(name.encode())), name, role, EXPIRES_AT_US)
 
 
 def service(
-    act: Act = ask, *, clock: Clock | None = None, mounts: dict[str, ASGIApp] | None = None
+    act: Act = ask,
+    *,
+    watch: Watch = watch,
+    clock: Clock | None = None,
+    mounts: dict[str, ASGIApp] | None = None,
 ) -> Application:
     """The application; `act` handles ASK."""
     return application(
         endpoints=TABLE,
         handlers={"ask": act, "open_door": open_door, "named": named, "admin_only": admin_only},
-        frames={"take": take, "give": give},
+        frames={"take": take, "give": give, "watch": watch},
         authenticate=authenticate,
         clock=clock or SystemClock(),
         mounts=mounts,

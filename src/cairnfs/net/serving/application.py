@@ -21,6 +21,7 @@ from cairnfs.net.serving.context import Authenticate, FramesHandler, Handler
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
 from cairnfs.net.serving.route import Route
+from cairnfs.net.serving.streams import Streams
 from cairnfs.wire import codec
 from cairnfs.wire.endpoints import Endpoint
 
@@ -53,7 +54,7 @@ class Application:
                 self._patterns.append((method, re.compile(pattern.encode()), route))
             else:
                 self._plain[method, path.encode()] = route
-                if method == "GET":
+                if method == "GET" and route.endpoint.frames != "events":
                     # The server leaves the body out.
                     self._plain["HEAD", path.encode()] = route
 
@@ -108,15 +109,17 @@ def application(
 ) -> Application:
     """An ASGI application that serves `endpoints`, each by the handler of its name.
 
-    `frames` are the handlers of endpoints that carry chunk frames. `mounts` are ASGI applications by path
-    prefix ("/files"), given the scope unchanged; `extra` describes them: OpenAPI path items by path.
+    `frames` are the handlers of endpoints that carry chunk frames or events. `mounts` are ASGI
+    applications by path prefix ("/files"), given the scope unchanged; `extra` describes them: OpenAPI path
+    items by path.
     Raises ValueError where an endpoint has no handler or a handler no endpoint.
     """
     given: dict[str, Any] = {**handlers, **(frames or {})}
     wanted = {endpoint.name for endpoint in endpoints}
     if wanted != given.keys():
         raise ValueError(f"endpoints and handlers differ: {sorted(wanted ^ given.keys())}")
-    meter, bodies = Meter(), Bodies()
+    streams = Streams()
+    meter, bodies = Meter(streams.open), Bodies()
     routes = [
         Route(
             endpoint,
@@ -125,6 +128,7 @@ def application(
             clock=clock,
             meter=meter,
             bodies=bodies,
+            streams=streams,
         )
         for endpoint in endpoints
     ]

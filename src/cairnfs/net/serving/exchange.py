@@ -15,16 +15,23 @@ from cairnfs.errors import CairnError, Internal, Unavailable
 from cairnfs.net import asgi
 from cairnfs.net.asgi import ClientGone, Headers, Message, RawHeaders, Scope, Send
 from cairnfs.net.serving.context import Pieces
-from cairnfs.wire import chunks
+from cairnfs.wire import chunks, codec, events, problems
+from cairnfs.wire.events import Event
 
 _log = structlog.get_logger("net.serving")
 _FRAMES: RawHeaders = [(b"content-type", chunks.MEDIA_TYPE.encode())]
+_EVENTS: RawHeaders = [
+    (b"content-type", f"{events.MEDIA_TYPE}; charset=utf-8".encode()),
+    (b"cache-control", b"no-store"),
+    # For proxies that would keep events until they have a bufferful.
+    (b"x-accel-buffering", b"no"),
+]
 
 
 class Exchange:
     """One request and what was answered. `status` is 0 until the head of an answer goes out."""
 
-    __slots__ = ("_send", "headers", "request_id", "scope", "status")
+    __slots__ = ("_in_events", "_send", "headers", "request_id", "scope", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self.scope = scope
@@ -32,6 +39,7 @@ class Exchange:
         self.headers = Headers(scope["headers"])
         self.request_id = self.headers.request_id()
         self.status = 0
+        self._in_events = False
 
     async def forward(self, message: Message) -> None:
         """ASGI's `send` for a mounted application."""
@@ -54,14 +62,31 @@ class Exchange:
         self.status = 200
         await asgi.answer_pieces(self.scope, self._send, 200, _FRAMES, reply.pieces, reply.length)
 
+    async def begin_events(self) -> None:
+        """The head of a stream of events."""
+        self.status = 200
+        self._in_events = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": _EVENTS})
+
+    async def tell(self, lines: bytes) -> None:
+        """Some of a stream of events, at once; waits where the reader does not read."""
+        await self._send({"type": "http.response.body", "body": lines, "more_body": True})
+
+    async def end_events(self, last: bytes = b"") -> None:
+        """The end of a stream of events."""
+        self._in_events = False
+        await self._send({"type": "http.response.body", "body": last})
+
     async def refuse(self, error: CairnError, headers: RawHeaders | None = None) -> None:
-        """Answer with a problem, or cut the connection where another answer has begun."""
+        """Answer with a problem; where another answer has begun, end it with one or cut the connection."""
+        peer = asgi.peer_of(self.scope)
         if not self.status:
             self.status = error.status
             await asgi.answer_problem(self._send, error, self.request_id, headers)
-            return
-        peer = asgi.peer_of(self.scope)
-        if peer is not None:
+        elif self._in_events and not (peer is not None and peer.clogged):
+            document = codec.encode(problems.from_error(error, self.request_id))
+            await self.end_events(events.encode(Event("", events.PROBLEM, document)))
+        elif peer is not None:
             peer.cut()
 
     async def guard(self, work: Awaitable[None]) -> None:

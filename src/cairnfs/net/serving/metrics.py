@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ class Meter:
 
     media_type = "text/plain; version=0.0.4; charset=utf-8"
 
-    def __init__(self) -> None:
+    def __init__(self, streams: Mapping[str, int] | None = None) -> None:
+        """`streams`: those of events that are open now, by endpoint; each counts as a request at its end."""
+        self._streams = {} if streams is None else streams
         self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._classes: dict[str, list[int]] = {}
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -39,7 +41,7 @@ class Meter:
 
     def collect(self) -> Iterator[Metric]:
         """The counts as the Prometheus client wants them."""
-        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
         requests = CounterMetricFamily(
             "cairn_requests", "Requests by endpoint and HTTP status.", labels=["endpoint", "status"]
@@ -59,6 +61,10 @@ class Meter:
                 buckets.append((bound, total))
             durations.add_metric([endpoint], buckets, self._seconds[endpoint])
         yield durations
+        streams = GaugeMetricFamily("cairn_streams", "Streams of events open now.", labels=["endpoint"])
+        for endpoint, count in self._streams.items():
+            streams.add_metric([endpoint], count)
+        yield streams
 
     def text(self) -> bytes:
         """The counts, and what the platform tells of the process, as a page."""

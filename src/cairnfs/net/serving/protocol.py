@@ -38,12 +38,15 @@ _log = structlog.get_logger("net.serving")
 
 
 class Turnstile:
-    """How many connections were turned away since somebody last looked; shared by a server's connections."""
+    """What a server's connections share: how many were turned away since somebody last looked, and whether
+    it is closing time.
+    """
 
-    __slots__ = ("turned_away",)
+    __slots__ = ("stopping", "turned_away")
 
     def __init__(self) -> None:
         self.turned_away = 0
+        self.stopping = asyncio.Event()
 
     def look(self) -> int:
         """Give the number and begin anew."""
@@ -74,6 +77,16 @@ class ConnectionPeer:
     def gone(self) -> bool:
         """True once the connection is lost."""
         return self._cycle.disconnected
+
+    @property
+    def clogged(self) -> bool:
+        """True while the kernel's buffer and ours are full."""
+        return self._cycle.flow.write_paused
+
+    @property
+    def stopping(self) -> asyncio.Event:
+        """The server's."""
+        return self._connection.turnstile.stopping
 
     def answer(self, headers: RawHeaders, body: bytes) -> bool:
         """See Peer. What uvicorn does for the two messages of an answer, in one step and one system call."""
@@ -123,7 +136,7 @@ class BoundedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._clock = clock
-        self._turnstile = turnstile
+        self.turnstile = turnstile
         #: What was read since the head began; the read in which it began counts whole.
         self._head_bytes = 0
         self._read_bytes = 0
@@ -138,7 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Take the connection, or drop it where there are too many."""
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
-            self._turnstile.turned_away += 1
+            self.turnstile.turned_away += 1
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -224,6 +237,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """There is room again."""
         self._paused_at = None
         super().resume_writing()
+
+    @property
+    def lingering(self) -> bool:
+        """Whether all was said, and the connection only waits for a reader who does not read."""
+        return self.transport.is_closing() and self.transport.get_write_buffer_size() > 0
 
     def stalled(self, now: float) -> str:
         """Why this connection has to end, if it has; `now` in the clock's monotonic seconds."""

@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from cairnfs.clock import Clock
-from cairnfs.errors import DeadlineExceeded, Forbidden, OutcomeUnknown, Unauthenticated, UnsupportedMedia
+from cairnfs.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Forbidden,
+    OutcomeUnknown,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 from cairnfs.net import asgi
 from cairnfs.net.asgi import BodyPieces, Headers, Receive, Scope, Send
 from cairnfs.net.deadlines import within
@@ -19,7 +26,8 @@ from cairnfs.net.serving.bodies import Bodies, Hold
 from cairnfs.net.serving.context import Authenticate, Caller, Context
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
-from cairnfs.wire import chunks, codec
+from cairnfs.net.serving.streams import Stream, Streams
+from cairnfs.wire import chunks, codec, queries
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.endpoints import Endpoint
 
@@ -44,6 +52,7 @@ class Route:
         clock: Clock,
         meter: Meter,
         bodies: Bodies,
+        streams: Streams,
     ) -> None:
         self.endpoint = endpoint
         self._handler = handler
@@ -51,9 +60,11 @@ class Route:
         self._clock = clock
         self._meter = meter
         self._bodies = bodies
+        self._streams = streams
         self._has_body = endpoint.method == "POST"
         self._takes_frames = endpoint.frames == "request"
         self._gives_frames = endpoint.frames == "reply"
+        self._gives_events = endpoint.frames == "events"
         self._media = chunks.MEDIA_TYPE.encode() if self._takes_frames else asgi.JSON
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, params: Mapping[str, str]) -> None:
@@ -74,6 +85,9 @@ class Route:
         client = exchange.scope.get("client")
         peer = client[0] if client else ""
         context = Context(caller, params, exchange.request_id, began + allowed_s, headers, peer, token)
+        if self._gives_events:
+            await self._stream(exchange, receive, context, began)
+            return
         body = self._body(headers, receive)
         hold = Hold(self._bodies)
         handed_over = False
@@ -92,6 +106,18 @@ class Route:
             await exchange.stream(reply)
         else:
             await exchange.answer(_JSON, codec.encode(reply))
+
+    async def _stream(self, exchange: Exchange, receive: Receive, context: Context, began: float) -> None:
+        if exchange.headers.announced() or b"transfer-encoding" in exchange.headers.raw:
+            raise BadRequest("events are asked for in the query, without a body")
+        request = queries.decode(self.endpoint.request, exchange.scope["query_string"])
+        with self._streams.place(self.endpoint.name, context.caller):
+            try:
+                async with within(self._clock, context.deadline - began + OVERTIME_S):
+                    given = await self._handler(context, request)
+            except TimeoutError as error:
+                raise DeadlineExceeded("the time was over before there was anything to tell") from error
+            await Stream(exchange, receive, context, given, clock=self._clock, began=began).run()
 
     def _admit(self, caller: Caller | None) -> None:
         access = self.endpoint.access

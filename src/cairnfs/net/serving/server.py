@@ -30,6 +30,8 @@ from cairnfs.net.tls import TlsFiles
 #: as a request comes in.
 KEEP_ALIVE_S = 75
 STOP_S = 5
+#: When stopping: how long the last words of a connection may wait for their reader.
+LINGER_S = 0.5
 #: Seconds, about, between two looks for stalled connections.
 SWEEP_TICKS = 5
 
@@ -143,13 +145,25 @@ class Server:
         """Take no more connections, let the running requests end within a few seconds, close all."""
         if self._task is None:
             return
+        self._turnstile.stopping.set()
         self._uvicorn.leave()
         task, self._task = self._task, None
+        lingering = asyncio.create_task(self._cut_lingering())
         await task
+        lingering.cancel()
         # What was cancelled in the end still has to unwind: whoever stops next must not pull the rug.
         running = list(self._uvicorn.server_state.tasks)
         if running:
             await asyncio.wait(running, timeout=1.0)
+
+    async def _cut_lingering(self) -> None:
+        """Let no reader who does not read what was said last hold up the end."""
+        while True:
+            before = {each for each in self.connections if each.lingering}
+            await self._clock.sleep(LINGER_S)
+            for connection in self.connections:
+                if connection in before and connection.lingering:
+                    connection.transport.abort()
 
     @property
     def connections(self) -> list[BoundedProtocol]:
