@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cairnfs.core.manifest import HOLE
 from cairnfs.errors import (
     Exists,
     IsADirectory,
@@ -71,7 +72,7 @@ class Names:
     def _write(
         self, tree: Tree, path: bytes, operation: commits.Write, number: int, proven: set[bytes]
     ) -> commits.OperationResult:
-        if any(chunk.hash not in proven for chunk in operation.chunks):
+        if any(chunk.hash not in proven and chunk.hash != HOLE for chunk in operation.chunks):
             raise NotDurable
         now = tree.get(path)
         if now is not None and now.kind == "directory":

@@ -133,3 +133,26 @@ def test_the_pure_python_fallback_is_refused() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "needs the compiled pyfastcdc" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("gap", "last", "kept"),
+    [
+        ((0, 64 * KIB), False, (0, 64 * KIB)),
+        ((0, 64 * KIB - 1), False, None),
+        ((0, 64 * KIB - 1), True, None),
+        ((1, 68 * KIB), False, (4 * KIB, 68 * KIB)),
+        ((1, 64 * KIB + 1), False, None),
+        ((4 * KIB, 100 * KIB + 4095), False, (4 * KIB, 100 * KIB)),
+        ((4 * KIB, 100 * KIB + 4095), True, (4 * KIB, 100 * KIB + 4095)),
+        ((5, 5), True, None),
+        ((9, 2), True, None),
+    ],
+)
+def test_which_gaps_are_holes(gap: tuple[int, int], last: bool, kept: tuple[int, int] | None) -> None:
+    assert chunking.hole(*gap, last=last) == kept
+
+
+def test_a_hole_may_have_to_be_longer() -> None:
+    assert chunking.hole(0, MIB, last=False, least=MIB + 1) is None
+    assert chunking.hole(0, MIB, last=False, least=MIB) == (0, MIB)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cairnfs.core import manifest
-from cairnfs.core.manifest import Chunk, Leaf
+from cairnfs.core.manifest import HOLE, HOLE_MAX_BYTES, Chunk, Leaf
 from cairnfs.ids import Hash
 
 HELLO = Chunk(manifest.hash_bytes(b"hello"), 5)
@@ -50,3 +50,20 @@ def test_equal_runs_of_chunks_are_one_leaf() -> None:
     first, second, last = manifest.leaves([*run, *run, WORLD])
     assert first == second != last
     assert isinstance(first, Leaf)
+
+
+def test_a_hole_is_an_entry_of_zeros_of_any_length() -> None:
+    assert bytes(32) == HOLE
+    [leaf] = manifest.leaves([HELLO, Chunk(HOLE, HOLE_MAX_BYTES)])
+    assert leaf.entries[36:] == bytes(32) + b"\xff\xff\xff\xff"
+    assert leaf.hash == manifest.hash_bytes(leaf.entries)
+    assert leaf.size == 5 + 2**32 - 1
+
+
+def test_a_long_hole_is_several_entries() -> None:
+    assert list(manifest.holes(0)) == []
+    assert list(manifest.holes(1)) == [Chunk(HOLE, 1)]
+    assert list(manifest.holes(HOLE_MAX_BYTES)) == [Chunk(HOLE, HOLE_MAX_BYTES)]
+    assert list(manifest.holes(2**32)) == [Chunk(HOLE, HOLE_MAX_BYTES), Chunk(HOLE, 1)]
+    tebibyte = list(manifest.holes(2**40))
+    assert (len(tebibyte), sum(one.size for one in tebibyte)) == (257, 2**40)
