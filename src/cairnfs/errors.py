@@ -2,21 +2,23 @@
 
     CairnError
     ├── Usage           the request is wrong and stays wrong            exit 2
-    │   ├── BadRequest, BadName, PathTooLong, UnknownField, BadCursor, BadRange,
-    │   └── RequestReused, LengthMismatch, HashMismatch
+    │   ├── BadRequest, BadName, PathTooLong, UnknownField, BadCursor, BadRange, BadPattern,
+    │   └── BadXattr, BadSymlink, RequestReused, LengthMismatch, HashMismatch
     ├── Missing         the thing named is not there                    exit 3
-    │   └── NotFound, BeforeHorizon, NoSuchCommit, ChunkNotFound, ChunkCollected
+    │   └── NotFound, NoSuchUser, NoSuchGroup, NoSuchXattr, NoSuchSnapshot, BeforeHorizon,
+    │       NoSuchCommit, ChunkNotFound, ChunkCollected
     ├── Denied          who asks may not                                exit 4
     │   └── BadCredentials, TokenExpired, TokenInvalid, Forbidden, InvitationRequired,
     │       JoinRefused, ForeignCluster, ReceiptInvalid
     ├── Conflict        it may be right, but not in this state          exit 5
-    │   └── Exists, NotADirectory, IsADirectory, NotEmpty, RenameIntoItself, RootIsFixed,
-    │       VersionChanged, IncarnationChanged, SessionEnded, NotDurable, Aborted, Locked
+    │   └── Exists, NotADirectory, IsADirectory, SymlinkLoop, LinkToDirectory, NotEmpty,
+    │       RenameIntoItself, RootIsFixed, VersionChanged, IncarnationChanged, SessionEnded,
+    │       NotDurable, Aborted, Locked
     ├── Unavailable     try again                                       exit 6
     │   └── Busy, DeadlineExceeded, OutcomeUnknown, TooFewCopies, NotAMember, ChunkNotYet,
     │       Unreachable, TooManyLogins
     ├── Limit           a published limit or the space is reached       exit 7
-    │   └── TooLarge, TooManyOperations, NoSpace
+    │   └── TooLarge, TooManyOperations, TooManyLinks, XattrTooLarge, NoSpace
     └── Broken          our fault, or the disk's                        exit 6 or 1
         └── ChunkLost, Internal
 
@@ -93,6 +95,24 @@ class BadCursor(Usage):
     code = "bad_cursor"
 
 
+class BadPattern(Usage):
+    """A pattern of names that is too long, or no pattern."""
+
+    code = "bad_pattern"
+
+
+class BadXattr(Usage):
+    """No name of an extended attribute that Cairn keeps, or not on what can have one."""
+
+    code, status, errno = "bad_xattr", 422, _errno.EOPNOTSUPP
+
+
+class BadSymlink(Usage):
+    """A symlink's target is empty, over 4,095 bytes or holds NUL; or what is read is no symlink."""
+
+    code = "bad_symlink"
+
+
 class BadRange(Usage):
     """A byte range outside the file."""
 
@@ -143,6 +163,30 @@ class NoSuchCommit(Missing):
     """A commit number that was never given, or a time before the first commit."""
 
     code = "no_such_commit"
+
+
+class NoSuchUser(Missing):
+    """No user of that name."""
+
+    code = "no_such_user"
+
+
+class NoSuchGroup(Missing):
+    """No user group of that name, and no user either: each has a group."""
+
+    code = "no_such_group"
+
+
+class NoSuchXattr(Missing):
+    """The file has no extended attribute of that name."""
+
+    code, errno = "no_such_xattr", _errno.ENODATA
+
+
+class NoSuchSnapshot(Missing):
+    """No snapshot of that name."""
+
+    code = "no_such_snapshot"
 
 
 class BeforeHorizon(Missing):
@@ -243,6 +287,18 @@ class IsADirectory(Conflict):
     """A directory where a file is needed."""
 
     code, errno = "is_a_directory", _errno.EISDIR
+
+
+class SymlinkLoop(Conflict):
+    """More symlinks in a row than anyone means: they lead in a circle."""
+
+    code, errno = "symlink_loop", _errno.ELOOP
+
+
+class LinkToDirectory(Conflict):
+    """A directory has one name; a symlink can lead to it too."""
+
+    code, errno, default_hint = "link_to_directory", _errno.EPERM, "make a symlink: cairn ln -s"
 
 
 class NotEmpty(Conflict):
@@ -363,6 +419,18 @@ class TooManyOperations(Limit):
     """More operations in one commit than the published limit."""
 
     code = "too_many_operations"
+
+
+class TooManyLinks(Limit):
+    """A file has as many names as it can."""
+
+    code, errno = "too_many_links", _errno.EMLINK
+
+
+class XattrTooLarge(Limit):
+    """An extended attribute, or all of a file together, over the published limit."""
+
+    code, errno = "xattr_too_large", _errno.E2BIG
 
 
 class NoSpace(Limit):

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from cairnfs.errors import BadRequest, IsADirectory, NotADirectory, NotFound
 from cairnfs.wire.names import printable
 
-Kind = Literal["file", "directory"]
+Kind = Literal["file", "directory", "symlink"]
 
 
 class Source(NamedTuple):

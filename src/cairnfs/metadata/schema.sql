@@ -16,7 +16,7 @@
 -- the highest in commits; commit_at_us is that commit's at_us]
 CREATE TABLE clock (
     id             BIGINT PRIMARY KEY CHECK (id = 1),
-    schema_version BIGINT NOT NULL,      -- 1; a newer one is refused, an older one migrated
+    schema_version BIGINT NOT NULL,      -- 2; a newer one is refused, an older one migrated
     cluster_id     TEXT   NOT NULL,      -- 128 random bits in hex, never changes
     incarnation    BIGINT NOT NULL,      -- grows when history may have been cut
     timeline       BIGINT NOT NULL,      -- PostgreSQL's timeline when last seen; 0 in SQLite
@@ -24,11 +24,13 @@ CREATE TABLE clock (
     commit_at_us   BIGINT NOT NULL,      -- its time; the next is at least 1 us later
     fence          BIGINT NOT NULL,      -- the newest fence
     next_inode     BIGINT NOT NULL,      -- 1 is the root
-    next_user      BIGINT NOT NULL,
+    next_user      BIGINT NOT NULL,      -- of users and user groups: no number is both
     next_fileserver BIGINT NOT NULL,
-    horizon        BIGINT NOT NULL,      -- commits below it cannot be read (410)
+    horizon        BIGINT NOT NULL,      -- commits below it cannot be read (410), but for snapshots'
+    retention_us   BIGINT NOT NULL,      -- how much history the horizon leaves; 0: all of it
     copies         BIGINT NOT NULL,      -- the policy's number of copies, 1 to 7
-    map_version    BIGINT NOT NULL       -- grows when the cluster map changes
+    map_version    BIGINT NOT NULL,      -- grows when the cluster map changes
+    people_version BIGINT NOT NULL       -- grows when users, user groups or their members change
 );
 
 -- User commits, one number each. [commits: numbers and times grow together]
@@ -41,11 +43,28 @@ CREATE TABLE commits (
 );
 CREATE INDEX commits_at ON commits (at_us);
 
+-- What a commit changed, one row for all of it: MessagePack of a list of (what, kind, inode, parent,
+-- name, from_parent, from_name), see metadata/state/changes.py. Paths are found when it is read, as of
+-- the commit. A recursive removal, or a tree that was copied, is one change. [change: its commit exists]
+CREATE TABLE change (
+    commit_number BIGINT PRIMARY KEY,
+    entries       BYTES  NOT NULL
+);
+
+-- Commits that can be read however far the horizon has moved. [snapshot: its commit exists]
+CREATE TABLE snapshot (
+    name          TEXT   PRIMARY KEY,    -- begins with a letter: no number, age or time does
+    commit_number BIGINT NOT NULL,
+    user_id       BIGINT NOT NULL,
+    created_us    BIGINT NOT NULL
+);
+
 -- What exists whatever it is called. [inode: links is the number of live dentries that lead to it
--- (the root counts one); alive versions exist exactly where links > 0]
+-- (the root and the top of a detached tree count one); alive versions exist exactly where links > 0,
+-- or where all names that are left are below orphans]
 CREATE TABLE inode (
     id         BIGINT PRIMARY KEY,
-    kind       TEXT   NOT NULL CHECK (kind IN ('file', 'directory')),
+    kind       TEXT   NOT NULL CHECK (kind IN ('file', 'directory', 'symlink')),
     links      BIGINT NOT NULL,
     changed    BIGINT NOT NULL,          -- directories: the last commit that changed an entry
     changed_us BIGINT NOT NULL           -- its time: a directory's mtime. A current row, not versions
@@ -54,7 +73,8 @@ CREATE TABLE inode (
 -- A name in a directory, for a span of commits. Renaming a directory of a million files is one row.
 -- [dentry: spans of one (parent, name) do not overlap; parent is a directory that is alive
 -- throughout the span; a directory has at most one live dentry; from every live dentry the way up
--- ends at the root or at a row of orphan]
+-- ends at the root or at a row of orphan or detached; of an inode with several live dentries all are
+-- traced; every directory's is]
 CREATE TABLE dentry (
     parent BIGINT NOT NULL,
     name   BYTES  NOT NULL,              -- 1 to 255 bytes, no NUL, no /, not . or ..
@@ -62,32 +82,53 @@ CREATE TABLE dentry (
     died   BIGINT NOT NULL,
     inode  BIGINT NOT NULL,
     kind   TEXT   NOT NULL,              -- the inode's kind, here so that a listing need not ask
+    traced BIGINT NOT NULL,              -- 1: can be found from its inode; every directory, and each
+                                         -- name of a file that has, or had, several. Else 0
     PRIMARY KEY (parent, name, born)
 ) CLUSTERED;
 -- `died` stands in it, though it is always the same, so that SQLite prefers it to the primary key:
 -- listing what lives must not walk over all that died.
 CREATE UNIQUE INDEX dentry_live ON dentry (parent, died, name) WHERE died = 9223372036854775807;
+CREATE INDEX dentry_traced ON dentry (inode, died) WHERE traced = 1;
+-- Finding by name. Only what lives: as of an earlier commit one has to walk.
+CREATE INDEX dentry_name ON dentry (name, parent) WHERE died = 9223372036854775807;
 
 -- One state of an inode, for a span of commits. manifest: the hashes of its leaves, concatenated
--- (32 bytes each); empty for a directory and for an empty file. [version: spans of one inode do not
--- overlap; size is the sum of its leaves' sizes; each leaf exists]
+-- (32 bytes each); empty for all but files, and for an empty file. A directory's own time is mtime
+-- where no entry was changed after the commit mtime_set, else inode.changed_us. [version: spans of one
+-- inode do not overlap; size is the sum of its leaves' sizes, or the length of its target; each leaf
+-- and each set of attributes exists; only a symlink has a target, only a directory a policy]
 CREATE TABLE version (
     inode       BIGINT NOT NULL,
     born        BIGINT NOT NULL,
     died        BIGINT NOT NULL,
     mode        BIGINT NOT NULL,         -- permission bits, at most 0o7777
     owner       BIGINT NOT NULL,         -- users.id
-    owner_group BIGINT NOT NULL,         -- for now always the owner's id: each user's own group
+    owner_group BIGINT NOT NULL,         -- user_group.id, or users.id: each user's own group
     size        BIGINT NOT NULL,         -- bytes
     mtime_us    BIGINT NOT NULL,
+    mtime_sub_ns BIGINT NOT NULL,        -- nanoseconds beyond mtime_us, 0 to 999
+    mtime_set   BIGINT NOT NULL,         -- the commit at which mtime was set, by hand or by making it
     manifest    BYTES  NOT NULL,
+    target      BYTES  NOT NULL,         -- where a symlink leads; empty for all else
+    xattrs      BYTES  NOT NULL,         -- xattr_set.hash; empty where there are none
+    policy      TEXT   NOT NULL,         -- directories: the durability of what is below; '' as above it
     PRIMARY KEY (inode, born)
 ) CLUSTERED;
 CREATE UNIQUE INDEX version_live ON version (inode) WHERE died = 9223372036854775807;
 
+-- Extended attributes: MessagePack of a list of (name, value) in the names' order, named by the BLAKE3
+-- of exactly those bytes. [xattr_set: refs is the number of versions that name it]
+CREATE TABLE xattr_set (
+    hash    BYTES  PRIMARY KEY,
+    refs    BIGINT NOT NULL,
+    entries BYTES  NOT NULL
+) CLUSTERED;
+
 -- A piece of manifests, up to 256 chunks: (hash 32 bytes, size 4 bytes little-endian) each; named by
--- the BLAKE3 of entries, computed by the server. [leaf: refs is the number of times that manifests
--- name it; size is the sum of its entries' sizes; every chunk it names exists]
+-- the BLAKE3 of entries, computed by the server. A hash of zeros is a hole: bytes that are zero and
+-- stored nowhere. [leaf: refs is the number of times that manifests
+-- name it; size is the sum of its entries' sizes; every chunk it names exists, holes aside]
 CREATE TABLE leaf (
     hash    BYTES  PRIMARY KEY,
     size    BIGINT NOT NULL,
@@ -111,6 +152,14 @@ CREATE TABLE chunk (
 CREATE TABLE orphan (
     inode BIGINT PRIMARY KEY,
     died  BIGINT NOT NULL
+);
+
+-- Trees in the making: directories that no name leads to until a commit gives them one. What is below
+-- was born earlier than that commit and is reached by nobody before it. One that is left behind (older
+-- than any request may last) becomes an orphan. [detached: no live dentry leads to it]
+CREATE TABLE detached (
+    inode BIGINT PRIMARY KEY,
+    at_us BIGINT NOT NULL
 );
 
 -- First answers, by which a request that is sent again is answered again, never done again.
@@ -172,8 +221,24 @@ CREATE TABLE users (
     role          TEXT   NOT NULL CHECK (role IN ('user', 'admin', 'fileserver')),
     password_hash TEXT   NOT NULL,       -- argon2id; empty: no password was set
     home          TEXT   NOT NULL,       -- path of the home directory; empty: none
-    created_us    BIGINT NOT NULL
+    created_us    BIGINT NOT NULL,
+    state         TEXT   NOT NULL CHECK (state IN ('active', 'disabled', 'removed'))
+);                                       -- a removed user's row stays, its name is '#ID'
+
+-- Groups of people. [people: names and ids are unlike all users' names and ids]
+CREATE TABLE user_group (
+    id         BIGINT PRIMARY KEY,
+    name       TEXT   NOT NULL UNIQUE,
+    created_us BIGINT NOT NULL
 );
+
+-- Who is in which. [people: both exist]
+CREATE TABLE membership (
+    user_id    BIGINT NOT NULL,
+    user_group BIGINT NOT NULL,
+    PRIMARY KEY (user_id, user_group)
+) CLUSTERED;
+CREATE INDEX membership_of ON membership (user_group);
 
 -- Refresh tokens, by the BLAKE3 of the secret: the secret itself is nowhere.
 CREATE TABLE refresh_token (
@@ -186,7 +251,9 @@ CREATE TABLE refresh_token (
 CREATE TABLE one_time (
     hash       BYTES  PRIMARY KEY,
     purpose    TEXT   NOT NULL,          -- join, invitation, first-admin
-    expires_us BIGINT NOT NULL
+    expires_us BIGINT NOT NULL,
+    issuer     BIGINT NOT NULL,          -- users.id of whom asked for it; 0: nobody
+    detail     TEXT   NOT NULL           -- of an invitation, JSON: role, user groups, note; else empty
 );
 
 -- Nonces of sealed bodies, so that none counts twice. Forgotten when too old to be accepted anyway.

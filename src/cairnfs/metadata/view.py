@@ -19,6 +19,7 @@ from cairnfs.metadata.rows.nodes import Dentry, Told, Version
 
 DIRECTORY = "directory"
 FILE = "file"
+SYMLINK = "symlink"
 
 
 class View:
@@ -35,7 +36,7 @@ class View:
         #: Directories of which every name is known: those made in this tx.
         self.fresh: dict[InodeId, bool] = {}
         #: Directories walked by whom to which directory's path; kept by `ops/resolve`, true until a
-        #: directory moves, ends or changes its rights.
+        #: directory or symlink moves or ends, or a directory changes its rights.
         self.walks: dict[tuple[Person, bytes], tuple[InodeId, ...]] = {}
         self.misses = 0  #: how often something had to be loaded singly
         #: For reads by people: what they are told of each version, by inode. None: nobody asks.
@@ -56,6 +57,11 @@ class View:
         self.misses += 1
         self._load([(parent, name)])
         return self.names[parent][name]
+
+    def name_of(self, parent: InodeId, inode: InodeId) -> Dentry:
+        """The dentry by which a walk came from one directory to another."""
+        inside = self.names[parent].values()
+        return next(one for one in inside if one is not None and one.inode == inode)
 
     def version(self, inode: InodeId) -> Version:
         """The visible version of an inode that a visible dentry leads to, or of the root."""

@@ -11,18 +11,24 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from cairnfs.core.xattrs import SET_MAX as XATTRS_MAX
+from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.problems import Problem
 from cairnfs.wire.shapes import (
+    AtString,
     Bytes,
+    Bytes64,
     ETagString,
     Expectation,
     FileTime,
     Id,
     Mode,
+    OwnerName,
     PathBase64,
     PathString,
+    SubNs,
     listed,
     text,
 )
@@ -31,13 +37,52 @@ OPERATIONS_MAX = 1000
 FILE_CHUNKS_MAX = 1_048_576
 MESSAGE_MAX_BYTES = 4096
 COMMIT_BODY_MAX_BYTES = 64 * 1024 * 1024
+SYMLINK_MAX_BYTES = 4095
+
+
+class Xattr(Request, kw_only=True):
+    """One extended attribute. Its name is bytes, as all names are; see `wire.names`."""
+
+    name: Annotated[str, text(256)]
+    name_b64: Bytes64 | None = None
+    value: Bytes
+
+    @classmethod
+    def of(cls, name: bytes, value: bytes) -> Xattr:
+        """The message that carries these bytes."""
+        shown, base64 = names.to_text(name)
+        return cls(name=shown, name_b64=base64, value=value)
+
+    def raw_name(self) -> bytes:
+        """The name's bytes. Raises BadName."""
+        return names.from_text(self.name, self.name_b64)
+
+
+class Attributes(Request, kw_only=True):
+    """What is to be set beside a file's content; what is absent stays as it is.
+
+    `mtime_now`: the commit's own time. `xattrs`: the whole set, in place of what is there. `lenient`: an
+    owner, user group or attribute that is unknown here, or that the caller may not set, is left out
+    instead of refused.
+    """
+
+    mode: Mode | None = None
+    owner: OwnerName | None = None
+    group: OwnerName | None = None
+    mtime_us: FileTime | None = None
+    mtime_sub_ns: SubNs = 0
+    mtime_now: bool = False
+    xattrs: Annotated[list[Xattr], listed(XATTRS_MAX)] | None = None
+    lenient: bool = False
 
 
 class Write(Request, kw_only=True, tag_field="op", tag="write"):
     """Make the path a file with exactly these chunks, or give the file there this new version.
 
     `expected`: an ETag the path must have now; `"none"`: nothing may be there; absent: either.
-    `parents`: make missing directories on the way. `mode` counts for a new file only.
+    `parents`: make missing directories on the way. `mode` counts for a new file only, `attributes` for an
+    old one too. A symlink leads to what is written, unless `follow` is false: then the file takes its
+    place. `durability` strengthens what the directory asks for.
     """
 
     path: PathString
@@ -48,16 +93,102 @@ class Write(Request, kw_only=True, tag_field="op", tag="write"):
     parents: bool = False
     mode: Mode | None = None
     mtime_us: FileTime | None = None
-    durability: Literal["async", "majority", "all"] = "majority"
+    mtime_sub_ns: SubNs = 0
+    attributes: Attributes | None = None
+    follow: bool = True
+    durability: Literal["async", "majority", "all"] | None = None
 
 
 class MakeDirectory(Request, kw_only=True, tag_field="op", tag="mkdir"):
-    """Make a directory. With `parents`, missing ones on the way too, and one that is there is fine."""
+    """Make a directory. With `parents`, missing ones on the way too, and one that is there is fine.
+
+    `mode` counts for a new one only, `attributes` for one that is there too.
+    """
 
     path: PathString
     path_b64: PathBase64 | None = None
     parents: bool = False
     mode: Mode | None = None
+    attributes: Attributes | None = None
+
+
+class MakeSymlink(Request, kw_only=True, tag_field="op", tag="symlink"):
+    """Make a symlink that leads to `target`: any 1 to 4,095 bytes without NUL, looked at when it is followed.
+
+    With `replace`, a file or symlink that is there gives way.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    target: Annotated[str, text(SYMLINK_MAX_BYTES)]
+    target_b64: Bytes64 | None = None
+    replace: bool = False
+    parents: bool = False
+    attributes: Attributes | None = None
+
+
+class Link(Request, kw_only=True, tag_field="op", tag="link"):
+    """Give the file or symlink at `path` another name, `target`: both lead to the same inode then.
+
+    With `follow`, what a symlink at `path` leads to; with `replace`, a file or symlink at `target` gives way.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    target: PathString
+    target_b64: PathBase64 | None = None
+    follow: bool = False
+    replace: bool = False
+
+
+class SetAttributes(Request, kw_only=True, tag_field="op", tag="setattr"):
+    """Set attributes of what the path leads to; with `follow` false, of a symlink itself.
+
+    `policy`: a directory's durability for what is written below it, "" for what is above it.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    attributes: Attributes = Attributes()
+    policy: Literal["", "async", "majority", "all"] | None = None
+    follow: bool = True
+    expected: ETagString | None = None
+
+
+class SetXattr(Request, kw_only=True, tag_field="op", tag="setxattr"):
+    """Set one extended attribute, or without `value` remove it.
+
+    `create`: it must not be there; `replace`: it must.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    name: Annotated[str, text(256)]
+    name_b64: Bytes64 | None = None
+    value: Bytes | None = None
+    create: bool = False
+    replace: bool = False
+    follow: bool = True
+
+
+class Copy(Request, kw_only=True, tag_field="op", tag="copy"):
+    """Make `target` a file with the content of the file or symlink at `path`, now or as it was `at`.
+
+    Nothing is sent: both name the same chunks. `preserve` keeps mode, times and extended attributes, and
+    owner and user group where the caller may; else the copy is the caller's, made now. With `replace`
+    false nothing may be at `target`; else a file there gets a new version.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    target: PathString
+    target_b64: PathBase64 | None = None
+    at: AtString | None = None
+    follow: bool = True
+    preserve: bool = False
+    replace: bool = True
+    parents: bool = False
+    expected: Expectation | None = None
 
 
 class Remove(Request, kw_only=True, tag_field="op", tag="remove"):
@@ -83,7 +214,7 @@ class Rename(Request, kw_only=True, tag_field="op", tag="rename"):
     expected: ETagString | None = None
 
 
-Operation = Write | MakeDirectory | Remove | Rename
+Operation = Write | MakeDirectory | MakeSymlink | Link | Remove | Rename | SetAttributes | SetXattr | Copy
 
 
 class Receipt(Request, kw_only=True):

@@ -49,18 +49,37 @@ class ChunkRef(NamedTuple):
 
 
 class Entry(Reply, kw_only=True):
-    """One version of one file or directory. `name` is empty for the root."""
+    """One version of one file, directory or symlink. `name` is empty for the root.
+
+    `xattrs` names the set of extended attributes, if there are any: equal names, equal sets.
+    """
 
     name: str
     name_b64: str | None = None
-    kind: Literal["file", "directory"]
+    kind: Literal["file", "directory", "symlink"]
     inode: int
     etag: str
     commit: int  # at which this version was born
-    size: int  # bytes; 0 for a directory
+    size: int  # bytes; 0 for a directory, the target's length for a symlink
     mode: int  # permission bits, e.g. 0o644
     owner: str
+    group: str
     mtime_us: int
+    mtime_sub_ns: int = 0  # nanoseconds beyond mtime_us, 0 to 999
+    links: int = 1  # names that lead to it
+    target: str | None = None  # where a symlink leads
+    target_b64: str | None = None
+    xattrs: str | None = None
+    policy: str | None = None  # of a directory that sets one: async, majority or all
+
+    @property
+    def mtime_ns(self) -> int:
+        """Nanoseconds since 1970."""
+        return self.mtime_us * 1000 + self.mtime_sub_ns
+
+    def raw_target(self) -> bytes:
+        """Where a symlink leads; empty for all else."""
+        return b"" if self.target is None else names.from_text(self.target, self.target_b64)
 
     def raw_name(self) -> bytes:
         """The name's bytes."""
@@ -68,10 +87,11 @@ class Entry(Reply, kw_only=True):
 
 
 class StatRequest(Request, kw_only=True):
-    """At most STAT_PATHS_MAX paths."""
+    """At most STAT_PATHS_MAX paths. With `follow`, what symlinks lead to; else the symlinks themselves."""
 
     paths: Annotated[list[PathText], listed(STAT_PATHS_MAX, 1)]
     at: AtString | None = None
+    follow: bool = False
 
 
 class StatResult(Reply, kw_only=True):

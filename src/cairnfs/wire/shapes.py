@@ -59,6 +59,8 @@ PathString = Annotated[str, _said(pattern=f"^({_NAME})*/?$", minLength=1, maxLen
 PathBase64 = Annotated[
     str, _said(pattern=f"^(?=L[w-z0-9+/]){_BASE64}", maxLength=4 * -(-PATH_MAX_BYTES // 3))
 ]
+#: The base64 of any bytes that are a name and no path.
+Bytes64 = Annotated[str, _said(pattern=f"^{_BASE64}")]
 #: A point in history: see `core.moment`.
 AtString = Annotated[str, _said(pattern=f"^([0-9]{{1,18}}|[0-9]{{1,9}}[smhdw]|{_TIME})$")]
 #: A version: see `core.etag`. An expectation may also be "none": nothing may be there.
@@ -83,3 +85,7 @@ ChunkSize = Annotated[int, msgspec.Meta(ge=1, le=HOLE_MAX_BYTES)]
 Mode = Annotated[int, msgspec.Meta(ge=0, le=MODE_MAX)]
 #: A file's time, in µs since 1970: what every reader of dates can show.
 FileTime = Annotated[int, msgspec.Meta(ge=EARLIEST_US, le=LATEST_US)]
+#: Nanoseconds beyond such a time.
+SubNs = Annotated[int, msgspec.Meta(ge=0, le=999)]
+#: The name of a person or user group.
+OwnerName = Annotated[str, label(64)]

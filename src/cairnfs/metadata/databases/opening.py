@@ -92,8 +92,9 @@ def begin_incarnation(tx: Tx, why: str) -> None:
         "UPDATE clock SET incarnation = incarnation + 1, commit_number = commit_number + ?,"
         " fence = fence + ?, next_inode = next_inode + ?, next_user = next_user + ?,"
         " next_fileserver = next_fileserver + ?, map_version = map_version + ?,"
+        " people_version = people_version + ?,"
         " commit_at_us = CASE WHEN commit_at_us < ? THEN ? ELSE commit_at_us + 1 END WHERE id = 1",
-        *[LEAP] * 6,
+        *[LEAP] * 7,
         *[tx.now_us()] * 2,
     )
     tx.run(
@@ -113,8 +114,9 @@ def _make(tx: Tx, kind: str, tables: frozenset[str], origin: Origin, timeline: i
     now_us = tx.now_us()
     tx.run(
         "INSERT INTO clock (id, schema_version, cluster_id, incarnation, timeline, commit_number,"
-        " commit_at_us, fence, next_inode, next_user, next_fileserver, horizon, copies, map_version)"
-        " VALUES (1, ?, ?, 1, ?, 0, 0, 0, ?, 1, 1, 0, ?, 1)",
+        " commit_at_us, fence, next_inode, next_user, next_fileserver, horizon, retention_us, copies,"
+        " map_version, people_version)"
+        " VALUES (1, ?, ?, 1, ?, 0, 0, 0, ?, 1, 1, 0, 0, ?, 1, 1)",
         NEWEST,
         origin.cluster_id or origin.new_id,
         timeline,
@@ -128,13 +130,14 @@ def _make(tx: Tx, kind: str, tables: frozenset[str], origin: Origin, timeline: i
         now_us,
     )
     tx.run(
-        "INSERT INTO version (inode, born, died, mode, owner, owner_group, size, mtime_us, manifest)"
-        " VALUES (?, 0, ?, ?, 0, 0, 0, ?, ?)",
+        "INSERT INTO version (inode, born, died, mode, owner, owner_group, size, mtime_us, mtime_sub_ns,"
+        " mtime_set, manifest, target, xattrs, policy) VALUES (?, 0, ?, ?, 0, 0, 0, ?, 0, 0, ?, ?, ?, ?)",
         ROOT,
         NEVER,
         0o755,
         now_us,
-        b"",
+        *[b""] * 3,
+        "",
     )
     tx.run("INSERT INTO leader (id, term, holder, counter) VALUES (1, 0, '', 0)")
     tx.run_given(

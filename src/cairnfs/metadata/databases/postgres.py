@@ -17,6 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -58,7 +59,8 @@ class PostgresTx:
     Whoever takes the clock will ask for the time: that goes along too.
     """
 
-    def __init__(self, session: Session, begin: bytes) -> None:
+    def __init__(self, session: Session, begin: bytes, memo: dict[str, Any]) -> None:
+        self.memo = memo
         self._session = session
         self._begin = begin
         self._cursor = session.cursor(binary=True)
@@ -162,6 +164,7 @@ class PostgresDatabase:
         """
         self._dsn = dsn
         self._clock = clock
+        self._memo: dict[str, Any] = {}
         self._unsafe = unsafe
         self._closed = False
         self._writing = threading.Lock()
@@ -184,7 +187,9 @@ class PostgresDatabase:
         for left in reversed(range(READ_TRIES)):
             try:
                 with self._reader() as session:
-                    return _run(session, b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", function)
+                    return _run(
+                        session, b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", function, self._memo
+                    )
             except Again:
                 if not left or self._closed:
                     raise
@@ -197,7 +202,7 @@ class PostgresDatabase:
         try:
             session = self._writing_session()
             try:
-                return _run(session, b"BEGIN ISOLATION LEVEL READ COMMITTED", function)
+                return _run(session, b"BEGIN ISOLATION LEVEL READ COMMITTED", function, self._memo)
             finally:
                 if session.lost():
                     session.close()
@@ -263,9 +268,9 @@ class PostgresDatabase:
         except psycopg.OperationalError as error:
             raise Again(f"no connection to the database: {str(error).strip()}") from error
         try:
-            now = _run(session, b"BEGIN", timeline)
+            now = _run(session, b"BEGIN", timeline, self._memo)
             if self._timeline not in (-1, now):
-                _run(session, b"BEGIN", lambda tx: follow_timeline(tx, now))
+                _run(session, b"BEGIN", lambda tx: follow_timeline(tx, now), self._memo)
             self._timeline = now
         except BaseException:
             session.close()
@@ -273,9 +278,9 @@ class PostgresDatabase:
         return session
 
 
-def _run(session: Session, begin: bytes, function: Callable[[Tx], R]) -> R:
+def _run(session: Session, begin: bytes, function: Callable[[Tx], R], memo: dict[str, Any]) -> R:
     """One tx on `session`: begin, call, commit. A session that is in doubt is closed."""
-    tx = PostgresTx(session, begin)
+    tx = PostgresTx(session, begin, memo)
     try:
         result = function(tx)
         tx.settle()

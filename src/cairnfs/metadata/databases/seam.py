@@ -37,6 +37,14 @@ class CommitUnknown(OutcomeUnknown):
 class Tx(Protocol):
     """One open database tx. Integers, texts and bytes go in and come out as exactly those types."""
 
+    @property
+    def memo(self) -> dict[str, Any]:
+        """What this process keeps in memory of this database from one tx to the next.
+
+        Values are immutable and say of which counter's state they are; any thread may replace one.
+        """
+        ...
+
     def rows(self, sql: str, *args: Value) -> list[Row]:
         """All rows of a SELECT (or of INSERT/UPDATE/DELETE ... RETURNING)."""
         ...

@@ -41,7 +41,8 @@ _AGAIN = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 class SqliteTx:
     """A `Tx` on one connection. After an error of SQLite it takes no further statement."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, connection: sqlite3.Connection, clock: Clock, memo: dict[str, Any]) -> None:
+        self.memo = memo
         self._connection = connection
         self._clock = clock
         self.failed = False
@@ -123,6 +124,7 @@ class SqliteDatabase:
         self._clock = clock
         self._memory = str(path) == MEMORY
         self._path = str(path)
+        self._memo: dict[str, Any] = {}
         self._broken: str | None = None
         self._closed = False
         self._writing = threading.Lock()
@@ -160,7 +162,7 @@ class SqliteDatabase:
             except sqlite3.Error as error:
                 _say_what_it_means(error)
                 raise
-            tx = SqliteTx(connection, self._clock)
+            tx = SqliteTx(connection, self._clock, self._memo)
             try:
                 result = function(tx)
                 assert not tx.failed, "the function went on after a statement that failed"
@@ -189,7 +191,7 @@ class SqliteDatabase:
             connection.execute("BEGIN")
             if self._memory:
                 connection.execute("PRAGMA query_only = ON")
-            return function(SqliteTx(connection, self._clock))
+            return function(SqliteTx(connection, self._clock, self._memo))
         except sqlite3.Error as error:
             _say_what_it_means(error)
             raise

@@ -7,6 +7,7 @@ operation must not do: such a tx is rolled back. One thread, as any tx.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cairnfs.metadata.databases.seam import Row, Tx, Value
 
@@ -23,6 +24,11 @@ class Watched:
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
         self.changes = 0
+
+    @property
+    def memo(self) -> dict[str, Any]:
+        """See `Tx.memo`."""
+        return self._tx.memo
 
     def rows(self, sql: str, *args: Value) -> list[Row]:
         """See `Tx.rows`. INSERT ... RETURNING counts."""

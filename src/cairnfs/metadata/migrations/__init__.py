@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from cairnfs.metadata.databases.seam import Tx
 
 #: The schema that this Cairn reads and writes.
-NEWEST = 1
+NEWEST = 2
 #: version -> the step from it to the next, given the tx and the kind of database.
 STEPS: Mapping[int, Callable[[Tx, str], None]] = {}
 

@@ -16,14 +16,30 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, SessionEnded, TooManyOperations
 from cairnfs.ids import BootId, CommitNumber, FileserverId, Hash, Incarnation, Path, RequestId, SessionId
 from cairnfs.metadata.ops import steps
+from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
+from cairnfs.metadata.ops.link import link
 from cairnfs.metadata.ops.mkdir import mkdir
 from cairnfs.metadata.ops.remove import remove
 from cairnfs.metadata.ops.rename import rename
-from cairnfs.metadata.ops.steps import MkdirStep, RemoveStep, RenameStep, Step, WriteStep
+from cairnfs.metadata.ops.setattr import set_attributes
+from cairnfs.metadata.ops.steps import (
+    CopyStep,
+    LinkStep,
+    MkdirStep,
+    RemoveStep,
+    RenameStep,
+    SetattrStep,
+    Step,
+    SymlinkStep,
+    WriteStep,
+    XattrStep,
+)
+from cairnfs.metadata.ops.symlink import symlink
 from cairnfs.metadata.ops.write import write
+from cairnfs.metadata.ops.xattr import set_xattr
 from cairnfs.metadata.rows.replies import ReplyKey
-from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession
+from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession, WantVersion
 from cairnfs.wire.commits import (
     MESSAGE_MAX_BYTES,
     OPERATIONS_MAX,
@@ -85,13 +101,14 @@ class Commit:
 
     def apply(self, state: State) -> CommitReply:
         """Decide. Raises whatever refuses it; the driver then undoes what was changed."""
+        person = state.people.now(self._person)
         self._check_receipts(state)
         stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
         view = state.tree.view
         results, loads, misses = [], 0, view.misses
         inodes_end = state.counters["next_inode"] + INODES_MAX
         for at, step in enumerate(self._steps):
-            results.append(self._decide(state, stamp, step))
+            results.append(_decide(state, person, stamp, step, self._durability))
             if state.counters["next_inode"] > inodes_end:
                 raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
             if view.misses > misses and loads < _LOADS:
@@ -109,26 +126,45 @@ class Commit:
             raise IncarnationChanged("the receipts are of another incarnation")
         self._durability.check_receipts(state, needs)
 
-    def _decide(self, state: State, stamp: Stamp, step: Step) -> OperationResult:
-        match step:
-            case WriteStep():
-                return write(state, self._person, stamp, step, self._durability)
-            case MkdirStep():
-                return mkdir(state, self._person, stamp, step)
-            case RemoveStep():
-                return remove(state, self._person, stamp, step)
-            case RenameStep():
-                return rename(state, self._person, stamp, step)
-
     def _wants_of(self, step: Step) -> Iterator[Want]:
         if isinstance(step, WriteStep) and self._durability.unproven(step):
             yield WantChunks(step.path)
         elif isinstance(step, RemoveStep) and not step.recursive:
             yield WantEmpty(step.path)
+        elif isinstance(step, SetattrStep | XattrStep | CopyStep) or (
+            isinstance(step, WriteStep | MkdirStep) and step.attributes is not None
+        ):
+            yield WantVersion(step.path)
         else:
             yield step.path
         if isinstance(step, RenameStep):
             yield WantEmpty(step.target)
+        elif isinstance(step, LinkStep | CopyStep):
+            yield step.target
+
+
+def _decide(
+    state: State, person: Person, stamp: Stamp, step: Step, durability: Durability
+) -> OperationResult:
+    match step:
+        case WriteStep():
+            return write(state, person, stamp, step, durability)
+        case MkdirStep():
+            return mkdir(state, person, stamp, step)
+        case SymlinkStep():
+            return symlink(state, person, stamp, step)
+        case LinkStep():
+            return link(state, person, stamp, step)
+        case RemoveStep():
+            return remove(state, person, stamp, step)
+        case RenameStep():
+            return rename(state, person, stamp, step)
+        case SetattrStep():
+            return set_attributes(state, person, stamp, step)
+        case XattrStep():
+            return set_xattr(state, person, stamp, step)
+        case CopyStep():
+            return copy(state, person, stamp, step)
 
 
 def prepare(

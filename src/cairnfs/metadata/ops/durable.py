@@ -17,11 +17,12 @@ from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.core.permissions import READ, Person, allowed
 from cairnfs.core.placement import group_of, required
 from cairnfs.errors import LengthMismatch, NotDurable
-from cairnfs.ids import GroupId, Hash, Path
-from cairnfs.metadata.ops.resolve import text
+from cairnfs.ids import GroupId, Hash, InodeId, Path
+from cairnfs.metadata.ops.resolve import Place, text
 from cairnfs.metadata.ops.steps import Step, WriteStep
 from cairnfs.metadata.rows.nodes import Dentry
 from cairnfs.metadata.state import State
+from cairnfs.metadata.view import FILE, View
 
 
 class _Claim(NamedTuple):
@@ -31,18 +32,12 @@ class _Claim(NamedTuple):
     holders: tuple[Holder, ...]
 
 
-class _Use(NamedTuple):
-    """The strongest durability asked of a claim, and an example to name in a refusal."""
-
-    durability: str
-    chunk: Hash
-    path: Path
-
-
 class Durability:
     """The receipts of one commit, sorted for judging. Made outside the clock, used inside."""
 
-    __slots__ = ("_chunks", "_complete", "_needs", "_oldest", "_uses", "holdings", "proofs", "steps")
+    __slots__ = (
+        "_chunks", "_claims", "_complete", "_counts", "_needs", "_oldest", "holdings", "proofs", "steps"
+    )  # fmt: skip
 
     def __init__(self, steps: Sequence[Step], holdings: Sequence[Holding]) -> None:
         """Raises LengthMismatch where a receipt and the commit disagree about a size."""
@@ -55,8 +50,10 @@ class Durability:
         """Take the receipts begun at `needs` or later as proofs."""
         self._needs = needs
         self.proofs: dict[Hash, Proof] = rules.proofs(self.holdings, needs)
-        self._uses: dict[_Claim, _Use] = {}
         self._chunks: dict[_Claim, list[Hash]] = {}
+        self._counts: dict[_Claim, int] = {}  # how many hold it; known once the clock is held
+        #: What each step (by its identity) relies on, with a chunk to name in a refusal.
+        self._claims: dict[int, dict[_Claim, Hash]] = {}
         self._complete = True  # every chunk has a receipt
         for step in self.steps:
             for chunk in step.chunks:
@@ -70,37 +67,52 @@ class Durability:
         return [one for one in step.chunks if one.hash not in self.proofs and one.hash != HOLE]
 
     def check_receipts(self, state: State, needs: int) -> None:
-        """Raises NotDurable unless all that receipts speak of has enough holders now.
+        """Count who holds now what the receipts speak of; the steps ask whether it is enough.
 
         A group of which a member does not hold all is marked dirty.
         """
         if self._oldest < needs != self._needs:
             self.sort(needs)
-        if not self._uses:
+        if not self._chunks:
             return
         places = state.places()
-        for claim, use in self._uses.items():
+        for claim, chunks in self._chunks.items():
             members = places.members.get(claim.group, ())
-            count = rules.present(claim.holders, members, places.boots)
-            if count < required(state.clock.copies, use.durability):
-                raise _not_durable(use.chunk, use.path, f"{count} fileservers hold it")
+            self._counts[claim] = count = rules.present(claim.holders, members, places.boots)
             if count < len(members):
                 state.content.mark_dirty(claim.group)
-            state.content.prove(self._chunks[claim], count)
+            state.content.prove(chunks, count)
 
-    def check_base(self, state: State, person: Person, step: WriteStep, there: Dentry | None) -> None:
-        """Raises NotDurable unless each chunk without a receipt is in the file's present version,
-        which `person` may read, and in a clean group with enough members."""
+    def check_step(self, state: State, person: Person, step: WriteStep, at: Place) -> None:
+        """Raises NotDurable unless each chunk of the step has the holders that the policy of its directory
+        and the step itself ask for: by receipts, or being in the file's present version (see `_check_base`).
+        """
+        durability = rules.strongest(
+            policy(state.tree.view, at.chain), step.durability or rules.DURABILITIES[0]
+        )
+        enough = required(state.clock.copies, durability)
+        for claim, chunk in self._claims.get(id(step), {}).items():
+            if self._counts[claim] < enough:
+                count = self._counts[claim]
+                raise _not_durable(
+                    chunk, step.path, f"{count} fileservers hold it, its directory asks for {durability}"
+                )
+        self._check_base(state, person, step, at.dentry, enough)
+
+    def _check_base(
+        self, state: State, person: Person, step: WriteStep, there: Dentry | None, enough: int
+    ) -> None:
+        """Each chunk without a receipt has to be in the file's present version, which `person` may read,
+        and in a clean group with enough members."""
         missing = self.unproven(step)
         if not missing:
             return
-        if there is None:
+        if there is None or there.kind != FILE:
             raise _not_durable(missing[0].hash, step.path, "no receipt came with it")
         version = state.tree.view.version(there.inode)
         may_read = allowed(person, version.owner, version.owner_group, version.mode, READ)
         base = state.content.chunks_of(state.tree, there.inode) if may_read else set()
         members = state.places().members
-        enough = required(state.clock.copies, step.durability)
         for chunk in missing:
             group = group_of(chunk.hash)
             if chunk not in base:
@@ -118,9 +130,13 @@ class Durability:
                 f"chunk {chunk.hash.hex()} has {proof.size} bytes, not {chunk.size}", path=text(step.path)
             )
         claim = _Claim(group_of(chunk.hash), proof.holders)
-        if claim not in self._uses or step.durability == "all":
-            self._uses[claim] = _Use(step.durability, chunk.hash, step.path)
         self._chunks.setdefault(claim, []).append(chunk.hash)
+        self._claims.setdefault(id(step), {}).setdefault(claim, chunk.hash)
+
+
+def policy(view: View, chain: Sequence[InodeId]) -> str:
+    """The durability that the nearest directory of a chain asks for: `majority` where none says."""
+    return next((said for one in reversed(chain) if (said := view.version(one).policy)), "majority")
 
 
 def _not_durable(chunk: Hash, path: Path, why: str) -> NotDurable:

@@ -1,25 +1,24 @@
-"""entries: what a version looks like to people: owner's name, text of the name, ETag, times.
+"""entries: what a version looks like to people: names of owners, text of the name, ETag, times, links.
 
 What belongs here: making `wire.directory.Entry`. A directory's time is that of the last commit that
-changed an entry of it; as of an earlier commit it is found by looking at all names that the directory
-had until then, unless nothing changed since.
+changed an entry of it, unless it was set by hand since; as of an earlier commit that change is found by
+looking at all names that the directory had until then, unless nothing changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, cast
 
-from cairnfs.ids import CommitNumber, InodeId
+from cairnfs.ids import ROOT, CommitNumber, InodeId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.moment import Sight
-from cairnfs.metadata.rows import commits, nodes
-from cairnfs.metadata.rows.nodes import Told, Version
-from cairnfs.metadata.view import DIRECTORY
-from cairnfs.wire import names
+from cairnfs.metadata.rows import commits, names, nodes
+from cairnfs.metadata.rows.nodes import Dentry, Told, Version
+from cairnfs.metadata.view import DIRECTORY, SYMLINK
+from cairnfs.wire import names as texts
 from cairnfs.wire.directory import Entry
-
-NOBODY = "-"  #: the owner's name where there is none: no user can have it
 
 
 class Found(NamedTuple):
@@ -29,43 +28,94 @@ class Found(NamedTuple):
     kind: str
     version: Version
     told: Told
+    traced: int = 1
+
+
+class _Change(NamedTuple):
+    """The last change of a directory's entries."""
+
+    commit: CommitNumber
+    at_us: int
 
 
 def build(sight: Sight, many: Sequence[Found]) -> list[Entry]:
     """Entries in the same order."""
-    times: dict[InodeId, int] = {}
+    changes: dict[InodeId, _Change] = {}
     at = sight.view.at
     if at is not None:
         later = [one for one in many if one.kind == DIRECTORY and one.told.changed > at]
-        times = _times_then(sight.view.tx, [one.version.inode for one in later], at)
-    return [_entry(sight, one, times) for one in many]
+        changes = _changes_then(sight.view.tx, [one.version.inode for one in later], at)
+    owners = {one.version.owner for one in many} | {one.version.owner_group for one in many}
+    called = sight.people.names(owners)
+    linked = [one.version.inode for one in many if one.traced and one.kind != DIRECTORY]
+    links = count_links(sight.view.tx, linked, at) if linked else {}
+    return [_entry(sight, one, changes, called, links) for one in many]
 
 
-def _times_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[InodeId, int]:
+def count_links(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> Counter[InodeId]:
+    """How many names, from which a way leads up to the root, these traced inodes have."""
+    found = names.visible(tx, inodes, at)
+    reached = reachable(tx, {one.parent for one in found}, at)
+    return Counter(one.inode for one in found if one.parent in reached)
+
+
+def reachable(tx: Tx, directories: Iterable[InodeId], at: CommitNumber | None) -> set[InodeId]:
+    """Those of these directories from which the way up ends at the root, one statement a level."""
+    ways = {one: one for one in directories}  # where each has come so far
+    above: dict[InodeId, Dentry] = {}
+    while missing := {here for here in ways.values() if here != ROOT and here not in above}:
+        above.update({one.inode: one for one in names.visible(tx, list(missing), at)})
+        ways = {one: _up(here, above) for one, here in ways.items() if here == ROOT or here in above}
+    return {one for one, here in ways.items() if here == ROOT}
+
+
+def _up(here: InodeId, above: Mapping[InodeId, Dentry]) -> InodeId:
+    while here in above:
+        here = above[here].parent
+    return here
+
+
+def _changes_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[InodeId, _Change]:
     directories = list(dict.fromkeys(directories))
     changed = nodes.changes_before(tx, directories, at)
     at_us = commits.times(tx, sorted(set(changed.values())))
-    known = {inode: at_us[number] for inode, number in changed.items() if number in at_us}
-    # One that never had an entry until then has the time of its making.
-    made = [inode for inode in directories if inode not in known]
-    return known | {inode: version.mtime_us for inode, version in nodes.versions(tx, made, at).items()}
+    never = _Change(CommitNumber(0), 0)
+    return dict.fromkeys(directories, never) | {
+        inode: _Change(number, at_us[number]) for inode, number in changed.items() if number in at_us
+    }
 
 
-def _entry(sight: Sight, one: Found, times: dict[InodeId, int]) -> Entry:
+def _entry(
+    sight: Sight,
+    one: Found,
+    changes: Mapping[InodeId, _Change],
+    called: Mapping[int, str],
+    links: Mapping[InodeId, int],
+) -> Entry:
     version = one.version
-    name, base64 = names.to_text(one.name)
-    mtime_us = version.mtime_us
+    name, base64 = texts.to_text(one.name)
+    mtime_us, mtime_sub_ns = version.mtime_us, version.mtime_sub_ns
     if one.kind == DIRECTORY:
-        mtime_us = times.get(version.inode, one.told.changed_us)
+        change = changes.get(version.inode) or _Change(one.told.changed, one.told.changed_us)
+        if change.commit > version.mtime_set:
+            mtime_us, mtime_sub_ns = change.at_us, 0
+    target, target_b64 = texts.to_text(version.target) if one.kind == SYMLINK else (None, None)
     return Entry(
         name=name,
         name_b64=base64,
-        kind=cast(Literal["file", "directory"], one.kind),
+        kind=cast(Literal["file", "directory", "symlink"], one.kind),
         inode=version.inode,
         etag=f"{sight.clock.incarnation}.{version.inode}.{version.born}",
         commit=version.born,
         size=version.size,
         mode=version.mode,
-        owner=one.told.owner or NOBODY,
+        owner=called[version.owner],
+        group=called[version.owner_group],
         mtime_us=mtime_us,
+        mtime_sub_ns=mtime_sub_ns,
+        links=links.get(version.inode, 1),
+        target=target,
+        target_b64=target_b64,
+        xattrs=version.xattrs.hex() or None,
+        policy=version.policy or None,
     )

@@ -22,6 +22,7 @@ from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.resolve import require, text
 from cairnfs.metadata.ops.stat import find
 from cairnfs.metadata.rows import clock, nodes
+from cairnfs.metadata.rows.nodes import Listed
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names
 from cairnfs.wire.directory import LIST_ENTRIES_MAX, ListReply, ListRequest
@@ -46,10 +47,11 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
     cursor = None if request.cursor is None else decode(request.cursor)
     sight = moment.look(tx, request.at) if cursor is None else _go_on(tx, cursor)
     sight.view.prefetch([path])
-    directory = find(sight.view, person, path)
+    who = sight.people.now(person)
+    directory = find(sight.view, who, path, follow=True)
     if directory.kind != DIRECTORY:
         raise NotADirectory("a file has no entries", path=text(path))
-    require(person, directory.version, READ | WALK, path)
+    require(who, directory.version, READ | WALK, path)
     inode = directory.version.inode
     if cursor is not None and cursor.inode != inode:
         raise BadCursor("this cursor is of another directory")
@@ -58,13 +60,17 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
     shown = found[: request.limit]
     more = None
     if len(found) > len(shown):
-        more = encode(Cursor(sight.clock.incarnation, inode, sight.commit, shown[-1].name))
+        more = encode(Cursor(sight.clock.incarnation, inode, sight.commit, shown[-1].dentry.name))
     return ListReply(
         commit=sight.commit,
         incarnation=sight.clock.incarnation,
-        entries=entries.build(sight, [Found(one.name, one.kind, one.version, one.told) for one in shown]),
+        entries=entries.build(sight, [_found(one) for one in shown]),
         cursor=more,
     )
+
+
+def _found(one: Listed) -> Found:
+    return Found(one.dentry.name, one.dentry.kind, one.version, one.told, one.dentry.traced)
 
 
 def _go_on(tx: Tx, cursor: Cursor) -> Sight:

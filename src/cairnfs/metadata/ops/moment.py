@@ -14,6 +14,7 @@ from cairnfs.core.moment import Moment
 from cairnfs.errors import BeforeHorizon, NoSuchCommit
 from cairnfs.ids import CommitNumber
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import commits, nodes
 from cairnfs.metadata.rows.clock import ClockRow
 from cairnfs.metadata.view import View
@@ -25,6 +26,7 @@ class Sight(NamedTuple):
     clock: ClockRow
     commit: CommitNumber
     view: View
+    people: People
 
 
 def look(tx: Tx, at: str | None) -> Sight:
@@ -36,7 +38,7 @@ def look(tx: Tx, at: str | None) -> Sight:
         return look_at(tx, clock, commit)
     view = View(tx)
     view.tell(root, told)
-    return Sight(clock, commit, view)
+    return Sight(clock, commit, view, People(tx, clock))
 
 
 def look_at(tx: Tx, clock: ClockRow, number: int) -> Sight:
@@ -44,7 +46,7 @@ def look_at(tx: Tx, clock: ClockRow, number: int) -> Sight:
     commit = check(clock, number)
     view = View(tx, None if commit == clock.commit_number else commit)
     view.tell(*nodes.root(tx, commit))
-    return Sight(clock, commit, view)
+    return Sight(clock, commit, view, People(tx, clock))
 
 
 def check(clock: ClockRow, number: int) -> CommitNumber:

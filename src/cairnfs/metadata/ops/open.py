@@ -42,10 +42,11 @@ def open_file(tx: Tx, person: Person, request: OpenRequest) -> OpenReply:
     path = names.to_path(request.path, request.path_b64)
     sight = moment.look(tx, request.at)
     sight.view.prefetch([path])
-    file = find(sight.view, person, path)
+    who = sight.people.now(person)
+    file = find(sight.view, who, path, follow=True)
     if file.kind == DIRECTORY:
         raise IsADirectory("a directory cannot be read as a file", path=text(path))
-    require(person, file.version, READ, path)
+    require(who, file.version, READ, path)
     [entry] = entries.build(sight, [file])
     incarnation = sight.clock.incarnation
     if request.known == entry.etag:

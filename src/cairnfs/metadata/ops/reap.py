@@ -11,7 +11,7 @@ from collections import Counter
 
 from cairnfs.ids import CommitNumber, InodeId
 from cairnfs.metadata.ops import leader
-from cairnfs.metadata.rows import dentries, inodes, orphans, versions
+from cairnfs.metadata.rows import dentries, inodes, names, orphans, versions
 from cairnfs.metadata.state import State, Want
 from cairnfs.metadata.view import DIRECTORY
 
@@ -43,6 +43,8 @@ class Reap:
         page = orphans.below(tx, len(waiting), self._rows)
         dentries.end(tx, [(parent, name, born, died) for parent, name, born, _, _, died in page])
         ended: dict[InodeId, CommitNumber] = {inode: died for _, _, _, inode, _, died in page}
+        # What had several names ends with the last of them.
+        ended |= names.last_ends(tx, [inode for _, _, _, inode, kind, _ in page if kind != DIRECTORY])
         fewer = Counter(inode for _, _, _, inode, _, _ in page)
         inodes.update(tx, [(inode, -names, CommitNumber(0), 0) for inode, names in fewer.items()])
         alive = orphans.live_versions(tx, list(ended))

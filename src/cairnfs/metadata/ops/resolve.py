@@ -1,25 +1,37 @@
 """Walking a path: from the root down, one name at a time, with the right to do so.
 
 What belongs here: what POSIX says about each step, for changes (on the living tree) and reads (at a
-commit) alike. What does not: loading (`view`). A directory that may not be walked answers before
-it says what is in it.
+commit) alike. Symlinks on the way are always followed, the last name's where the caller says so, all of
+it here, so that every door agrees. What does not: loading (`view`). A directory that may not be walked
+answers before it says what is in it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import msgspec
 
 from cairnfs.core import names as rules
 from cairnfs.core.permissions import WALK, Person, allowed
-from cairnfs.errors import Forbidden, NotADirectory, NotFound
+from cairnfs.errors import Forbidden, NotADirectory, NotFound, SymlinkLoop
 from cairnfs.ids import ROOT, InodeId, Name, Path
 from cairnfs.metadata.rows.nodes import Dentry, Version
-from cairnfs.metadata.view import DIRECTORY, View
+from cairnfs.metadata.view import DIRECTORY, SYMLINK, View
 from cairnfs.wire import names
+
+#: Symlinks followed in one resolution.
+SYMLINKS_MAX = 40
+#: Makes a directory of this name in the last directory of the chain.
+MakeMissing = Callable[[tuple[InodeId, ...], Name], InodeId]
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where a path's last name is, or would be. `chain`: the directories walked, the root first."""
+    """Where a path's last name is, or would be: below the last directory of `chain`, the root first.
+
+    The chain is that of the directories themselves, whatever symlinks led there. The root's own place has
+    an empty chain and an empty name.
+    """
 
     path: Path
     chain: tuple[InodeId, ...]
@@ -30,6 +42,11 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     def parent(self) -> InodeId:
         """The directory that holds the name."""
         return self.chain[-1]
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is the root's."""
+        return not self.chain
 
 
 def text(path: Path) -> str:
@@ -43,25 +60,33 @@ def require(person: Person, version: Version, want: int, path: Path) -> None:
         raise Forbidden(f"{person.name} may not do this here", path=text(path))
 
 
-def place(view: View, person: Person, path: Path) -> Place:
-    """Walk to the last name of a path other than the root.
+def place(
+    view: View, person: Person, path: Path, *, follow: bool = False, make: MakeMissing | None = None
+) -> Place:
+    """Walk to the last name of a path; with `follow`, on to where it leads if it is a symlink.
 
-    Raises NotFound or NotADirectory for what is on the way, Forbidden where a directory may not be
-    walked; what the last name leads to is the caller's question.
+    `make` makes directories that are missing on the way. Raises NotFound or NotADirectory for what is on
+    the way, Forbidden where a directory may not be walked, SymlinkLoop; what the last name leads to is
+    the caller's question.
     """
+    if len(path) == 1:
+        return Place(path, (), Name(b""), None)
     up, _, name = path.rpartition(b"/")
     chain = view.walks.get((person, up))
     if chain is None:
-        chain = _walk(view, person, path, rules.split(Path(up)))
+        walk = _Walk(view, person, path, make)
+        chain = walk.directories(rules.split(Path(up)))
         view.walks[person, up] = chain
-    return Place(path, chain, Name(name), view.lookup(chain[-1], Name(name)))
+    dentry = view.lookup(chain[-1], Name(name))
+    if not follow or dentry is None or dentry.kind != SYMLINK:
+        return Place(path, chain, Name(name), dentry)
+    return _Walk(view, person, path, make).beyond(chain, dentry)
 
 
-def found(view: View, person: Person, path: Path) -> Version:
+def found(view: View, person: Person, path: Path, *, follow: bool = False) -> Version:
     """The version that a path leads to, which may be the root. Raises as `place`, and NotFound."""
-    if len(path) == 1:
-        return view.version(ROOT)
-    return view.version(there(place(view, person, path)).inode)
+    at = place(view, person, path, follow=follow)
+    return view.version(ROOT if at.is_root else there(at).inode)
 
 
 def there(at: Place) -> Dentry:
@@ -71,16 +96,80 @@ def there(at: Place) -> Dentry:
     return at.dentry
 
 
-def _walk(view: View, person: Person, path: Path, way: tuple[Name, ...]) -> tuple[InodeId, ...]:
-    here, chain = ROOT, [ROOT]
-    require(person, view.version(here), WALK, path)
-    for name in way:
-        dentry = view.lookup(here, name)
-        if dentry is None:
-            raise NotFound("no such file or directory", path=text(path))
-        if dentry.kind != DIRECTORY:
-            raise NotADirectory("a file is on the way", path=text(path))
-        here = dentry.inode
-        chain.append(here)
-        require(person, view.version(here), WALK, path)
-    return tuple(chain)
+class _Walk:
+    """One resolution: how many symlinks it has followed."""
+
+    def __init__(self, view: View, person: Person, path: Path, make: MakeMissing | None) -> None:
+        self._view = view
+        self._person = person
+        self._path = path
+        self._make = make
+        self._left = SYMLINKS_MAX
+
+    def directories(self, way: tuple[Name, ...]) -> tuple[InodeId, ...]:
+        """The chain of directories that these names lead through, from the root; all may be walked."""
+        chain: tuple[InodeId, ...] = (ROOT,)
+        self._require_walk(ROOT)
+        for name in way:
+            chain = self._down(chain, name, self._make)
+        return chain
+
+    def beyond(self, chain: tuple[InodeId, ...], symlink: Dentry) -> Place:
+        """The place that a symlink, found below the chain, leads to."""
+        while True:
+            chain, way = self._begin(chain, symlink)
+            while way and way[-1] in (b"", b".", b".."):
+                if way.pop() == b"..":
+                    return self._directory(self._through(chain, way)[:-1])
+            if not way:
+                return self._directory(chain)
+            last = Name(way.pop())
+            chain = self._through(chain, way)
+            dentry = self._view.lookup(chain[-1], rules.name(last))
+            if dentry is None or dentry.kind != SYMLINK:
+                return Place(self._path, chain, last, dentry)
+            symlink = dentry
+
+    def _begin(self, chain: tuple[InodeId, ...], symlink: Dentry) -> tuple[tuple[InodeId, ...], list[bytes]]:
+        """Where a symlink's target starts, and its names."""
+        if self._left == 0:
+            raise SymlinkLoop(f"over {SYMLINKS_MAX} symlinks in a row", path=text(self._path))
+        self._left -= 1
+        target = self._view.version(symlink.inode).target
+        return ((ROOT,) if target.startswith(b"/") else chain), target.split(b"/")
+
+    def _through(self, chain: tuple[InodeId, ...], way: list[bytes]) -> tuple[InodeId, ...]:
+        """Walk names of a symlink's target, which may be empty, . or .. too."""
+        for name in way:
+            if name == b"..":
+                chain = chain[:-1] or (ROOT,)
+            elif name not in (b"", b"."):
+                chain = self._down(chain, rules.name(name), None)
+        return chain
+
+    def _down(self, chain: tuple[InodeId, ...], name: Name, make: MakeMissing | None) -> tuple[InodeId, ...]:
+        """Walk one name that has to be a directory, or a symlink that leads to one."""
+        dentry = self._view.lookup(chain[-1], name)
+        if dentry is not None and dentry.kind == SYMLINK:
+            start, way = self._begin(chain, dentry)
+            return self._through(start, way)
+        if dentry is None and make is not None:
+            inode = make(chain, name)
+        elif dentry is None:
+            raise NotFound("no such file or directory", path=text(self._path))
+        elif dentry.kind != DIRECTORY:
+            raise NotADirectory("a file is on the way", path=text(self._path))
+        else:
+            inode = dentry.inode
+        self._require_walk(inode)
+        return (*chain, inode)
+
+    def _directory(self, chain: tuple[InodeId, ...]) -> Place:
+        """The place of the last directory of a chain that was walked, by its own name."""
+        if len(chain) <= 1:
+            return Place(self._path, (), Name(b""), None)
+        dentry = self._view.name_of(chain[-2], chain[-1])
+        return Place(self._path, chain[:-1], dentry.name, dentry)
+
+    def _require_walk(self, inode: InodeId) -> None:
+        require(self._person, self._view.version(inode), WALK, self._path)

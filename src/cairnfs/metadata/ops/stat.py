@@ -28,7 +28,11 @@ def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
     asked = [_path(one) for one in request.paths]
     sight = moment.look(tx, request.at)
     sight.view.prefetch(path for path in asked if not isinstance(path, CairnError))
-    found = [path if isinstance(path, CairnError) else _find(sight.view, person, path) for path in asked]
+    who = sight.people.now(person)
+    found = [
+        path if isinstance(path, CairnError) else _find(sight.view, who, path, follow=request.follow)
+        for path in asked
+    ]
     built = iter(entries.build(sight, [one for one in found if isinstance(one, Found)]))
     return StatReply(
         commit=sight.commit,
@@ -42,13 +46,15 @@ def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
     )
 
 
-def find(view: View, person: Person, path: Path) -> Found:
-    """What one path leads to. Raises NotFound, NotADirectory, Forbidden."""
+def find(view: View, person: Person, path: Path, *, follow: bool) -> Found:
+    """What one path leads to, under the path's own name. Raises NotFound, NotADirectory, Forbidden."""
     assert view.told is not None, "a view for people"
-    if len(path) == 1:
-        return Found(b"", DIRECTORY, view.version(ROOT), view.told[ROOT])
-    dentry = there(place(view, person, path))
-    return Found(rules.base(path), dentry.kind, view.version(dentry.inode), view.told[dentry.inode])
+    at = place(view, person, path, follow=follow)
+    if at.is_root:
+        return Found(rules.base(path), DIRECTORY, view.version(ROOT), view.told[ROOT])
+    dentry = there(at)
+    version = view.version(dentry.inode)
+    return Found(rules.base(path), dentry.kind, version, view.told[dentry.inode], dentry.traced)
 
 
 def _path(one: PathText) -> Path | CairnError:
@@ -58,8 +64,8 @@ def _path(one: PathText) -> Path | CairnError:
         return error
 
 
-def _find(view: View, person: Person, path: Path) -> Found | CairnError:
+def _find(view: View, person: Person, path: Path, *, follow: bool) -> Found | CairnError:
     try:
-        return find(view, person, path)
+        return find(view, person, path, follow=follow)
     except CairnError as error:
         return error

@@ -7,19 +7,40 @@ hashed, so that nothing slow is left for later. What does not: deciding (`write`
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
-from cairnfs.core import manifest
+from cairnfs.core import manifest, moment, xattrs
 from cairnfs.core.manifest import CHUNK_MAX_BYTES, HOLE, HOLE_MAX_BYTES, Chunk, Leaf
 from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.permissions import DIRECTORY_MODE, FILE_MODE, MODE_MAX
-from cairnfs.errors import BadRequest, LengthMismatch, TooLarge
+from cairnfs.errors import BadRequest, BadSymlink, BadXattr, LengthMismatch, TooLarge
 from cairnfs.ids import Hash, Path
 from cairnfs.metadata.ops import expect
 from cairnfs.metadata.ops.expect import Expected
 from cairnfs.wire import commits, names
 
 _HASH_BYTES = 32
+
+
+class Time(NamedTuple):
+    """A time of change: microseconds since 1970 and nanoseconds beyond them."""
+
+    us: int
+    sub_ns: int
+
+
+class Settings(NamedTuple):
+    """Attributes to set; None: as it is. `lenient`: leave out what is unknown or not permitted."""
+
+    mode: int | None = None
+    owner: str | None = None
+    group: str | None = None
+    mtime: Time | None = None
+    mtime_now: bool = False
+    xattrs: dict[bytes, bytes] | None = None
+    lenient: bool = False
 
 
 class WriteStep(msgspec.Struct, frozen=True):
@@ -33,8 +54,10 @@ class WriteStep(msgspec.Struct, frozen=True):
     expected: Expected
     parents: bool
     mode: int
-    mtime_us: int | None
-    durability: str
+    mtime: Time | None
+    attributes: Settings | None
+    follow: bool
+    durability: str | None
 
 
 class MkdirStep(msgspec.Struct, frozen=True):
@@ -43,6 +66,26 @@ class MkdirStep(msgspec.Struct, frozen=True):
     path: Path
     parents: bool
     mode: int
+    attributes: Settings | None
+
+
+class SymlinkStep(msgspec.Struct, frozen=True):
+    """Make a symlink."""
+
+    path: Path
+    target: bytes
+    replace: bool
+    parents: bool
+    attributes: Settings | None
+
+
+class LinkStep(msgspec.Struct, frozen=True):
+    """Give what the path leads to another name."""
+
+    path: Path
+    target: Path
+    follow: bool
+    replace: bool
 
 
 class RemoveStep(msgspec.Struct, frozen=True):
@@ -62,7 +105,51 @@ class RenameStep(msgspec.Struct, frozen=True):
     expected: Expected
 
 
-Step = WriteStep | MkdirStep | RemoveStep | RenameStep
+class SetattrStep(msgspec.Struct, frozen=True):
+    """Set attributes of what the path leads to."""
+
+    path: Path
+    attributes: Settings
+    policy: str | None
+    follow: bool
+    expected: Expected
+
+
+class XattrStep(msgspec.Struct, frozen=True):
+    """Set one extended attribute, or remove it (`value` None)."""
+
+    path: Path
+    name: bytes
+    value: bytes | None
+    create: bool
+    replace: bool
+    follow: bool
+
+
+class CopyStep(msgspec.Struct, frozen=True):
+    """Make the target a file with the content of the one at the path."""
+
+    path: Path
+    target: Path
+    at: str | None
+    follow: bool
+    preserve: bool
+    replace: bool
+    parents: bool
+    expected: Expected
+
+
+Step = (
+    WriteStep
+    | MkdirStep
+    | SymlinkStep
+    | LinkStep
+    | RemoveStep
+    | RenameStep
+    | SetattrStep
+    | XattrStep
+    | CopyStep
+)
 
 
 def step(operation: commits.Operation) -> Step:
@@ -72,7 +159,21 @@ def step(operation: commits.Operation) -> Step:
         case commits.Write():
             return _write(path, operation)
         case commits.MakeDirectory():
-            return MkdirStep(path, operation.parents, _mode(operation.mode, DIRECTORY_MODE))
+            attributes = _optional(operation.attributes)
+            return MkdirStep(path, operation.parents, _mode(operation.mode, DIRECTORY_MODE), attributes)
+        case commits.MakeSymlink():
+            return _symlink(path, operation)
+        case commits.Link():
+            target = names.to_path(operation.target, operation.target_b64)
+            return LinkStep(path, target, operation.follow, operation.replace)
+        case commits.SetAttributes():
+            settings = _settings(operation.attributes)
+            expected = _version(operation.expected)
+            return SetattrStep(path, settings, operation.policy, operation.follow, expected)
+        case commits.SetXattr():
+            return _xattr(path, operation)
+        case commits.Copy():
+            return _copy(path, operation)
         case commits.Remove():
             return RemoveStep(path, operation.recursive, _version(operation.expected))
         case commits.Rename():
@@ -93,8 +194,6 @@ def _write(path: Path, operation: commits.Write) -> WriteStep:
     total = sum(chunk.size for chunk in chunks)
     if total != operation.size:
         raise LengthMismatch(f"the chunks have {total} bytes, the file {operation.size}")
-    if operation.mtime_us is not None and not EARLIEST_US <= operation.mtime_us <= LATEST_US:
-        raise BadRequest("a time out of range")
     leaves = tuple(manifest.leaves(chunks))
     return WriteStep(
         path=path,
@@ -105,9 +204,76 @@ def _write(path: Path, operation: commits.Write) -> WriteStep:
         expected=expect.parse(operation.expected),
         parents=operation.parents,
         mode=_mode(operation.mode, FILE_MODE),
-        mtime_us=operation.mtime_us,
+        mtime=_time(operation.mtime_us, operation.mtime_sub_ns),
+        attributes=_optional(operation.attributes),
+        follow=operation.follow,
         durability=operation.durability,
     )
+
+
+def _symlink(path: Path, operation: commits.MakeSymlink) -> SymlinkStep:
+    target = names.from_text(operation.target, operation.target_b64)
+    if not 1 <= len(target) <= commits.SYMLINK_MAX_BYTES or b"\0" in target:
+        raise BadSymlink(f"a symlink leads to 1 to {commits.SYMLINK_MAX_BYTES} bytes without NUL")
+    attributes = _optional(operation.attributes)
+    return SymlinkStep(path, target, operation.replace, operation.parents, attributes)
+
+
+def _xattr(path: Path, operation: commits.SetXattr) -> XattrStep:
+    name = names.from_text(operation.name, operation.name_b64)
+    xattrs.check(name, operation.value or b"")
+    if operation.create and operation.replace:
+        raise BadRequest("an attribute cannot be both new and there")
+    return XattrStep(path, name, operation.value, operation.create, operation.replace, operation.follow)
+
+
+def _copy(path: Path, operation: commits.Copy) -> CopyStep:
+    if operation.at is not None:
+        moment.parse(operation.at)
+    return CopyStep(
+        path,
+        names.to_path(operation.target, operation.target_b64),
+        operation.at,
+        operation.follow,
+        operation.preserve,
+        operation.replace,
+        operation.parents,
+        expect.parse(operation.expected),
+    )
+
+
+def _optional(given: commits.Attributes | None) -> Settings | None:
+    return None if given is None else _settings(given)
+
+
+def _settings(given: commits.Attributes) -> Settings:
+    if given.mtime_now and given.mtime_us is not None:
+        raise BadRequest("a time cannot be both given and the commit's own")
+    wanted = None
+    if given.xattrs is not None:
+        wanted = {one.raw_name(): one.value for one in given.xattrs}
+        if len(wanted) != len(given.xattrs):
+            raise BadXattr("an attribute is named twice")
+        for name, value in wanted.items():
+            xattrs.check(name, value)
+        xattrs.encode(wanted)
+    return Settings(
+        mode=None if given.mode is None else _mode(given.mode, 0),
+        owner=given.owner,
+        group=given.group,
+        mtime=_time(given.mtime_us, given.mtime_sub_ns),
+        mtime_now=given.mtime_now,
+        xattrs=wanted,
+        lenient=given.lenient,
+    )
+
+
+def _time(us: int | None, sub_ns: int) -> Time | None:
+    if us is None:
+        return None
+    if not EARLIEST_US <= us <= LATEST_US or not 0 <= sub_ns <= 999:
+        raise BadRequest("a time out of range")
+    return Time(us, sub_ns)
 
 
 def _version(expected: str | None) -> Expected:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from msgspec.structs import replace
+
 from cairnfs.core.permissions import DIRECTORY_MODE, Person
 from cairnfs.errors import BadCredentials, BadName, Exists, NotADirectory, NotFound, SealInvalid
 from cairnfs.ids import ROOT, InodeId, Name, Path, UserId
@@ -107,23 +109,17 @@ class CreateUser:
 
 
 def _own(state: State, version: Version, person: Person, stamp: Stamp) -> None:
-    owned = Version(
-        version.inode,
-        stamp.number,
-        version.mode,
-        person.user_id,
-        person.user_id,
-        version.size,
-        version.mtime_us,
-    )
-    state.tree.change_directory(version.inode, owned, stamp)
+    owned = replace(version, born=stamp.number, owner=person.user_id, owner_group=person.user_id)
+    state.tree.change(DIRECTORY, owned, b"", stamp)
+    state.tree.note(None, owned, content=False)
 
 
 def _directory(state: State, parent: InodeId, name: Name, owner: UserId, mode: int, stamp: Stamp) -> InodeId:
     inode = state.next_inode()
     state.tree.make_inode(inode, DIRECTORY, stamp)
     state.tree.add(parent, name, inode, DIRECTORY, stamp)
-    state.tree.begin_version(Version(inode, stamp.number, mode, owner, owner, 0, stamp.at_us), b"")
+    version = Version(inode, stamp.number, mode, owner, owner, 0, stamp.at_us, mtime_set=stamp.number)
+    state.tree.begin_version(version, b"")
     return inode
 
 

@@ -27,8 +27,10 @@ class ClockRow:
     next_user: int
     next_fileserver: int
     horizon: CommitNumber
+    retention_us: int
     copies: int
     map_version: int
+    people_version: int
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
@@ -37,9 +39,10 @@ class ClockRow:
 
 
 _COLUMNS = ", ".join(ClockRow.columns())
-#: What a tx may raise; the others change only when a database is founded, restored or migrated.
+#: What a tx may change; the others change only when a database is founded, restored or migrated.
 COUNTERS = (
-    "commit_number", "commit_at_us", "fence", "next_inode", "next_user", "next_fileserver", "map_version"
+    "commit_number", "commit_at_us", "fence", "next_inode", "next_user", "next_fileserver", "horizon",
+    "retention_us", "map_version", "people_version"
 )  # fmt: skip
 _READ = f"SELECT {_COLUMNS} FROM clock WHERE id = 1"
 _LOCK = f"{_READ} {{lock}}"

@@ -1,6 +1,6 @@
 """Commits: their numbers and times.
 
-What belongs here: the table `commits`. Any thread, inside a tx.
+What belongs here: the tables `commits` and `change`. Any thread, inside a tx.
 """
 
 from __future__ import annotations
@@ -18,6 +18,15 @@ def insert(tx: Tx, rows: Sequence[tuple[int, int, int, int, str]]) -> None:
         "INSERT INTO commits (number, at_us, user_id, operations, message)"
         " SELECT g.number, g.at_us, g.user_id, g.operations, g.message FROM {given} AS g",
         _COLUMNS,
+        rows,
+    )
+
+
+def insert_changes(tx: Tx, rows: Sequence[tuple[int, bytes]]) -> None:
+    """Record what commits changed: (number, entries) each."""
+    tx.run_given(
+        "INSERT INTO change (commit_number, entries) SELECT g.number, g.entries FROM {given} AS g",
+        "number BIGINT, entries BYTES",
         rows,
     )
 

@@ -14,12 +14,14 @@ from cairnfs.metadata.databases.seam import Tx
 _KEY = "parent BIGINT, name BYTES, born BIGINT"
 
 
-def insert(tx: Tx, rows: Sequence[tuple[InodeId, Name, CommitNumber, CommitNumber, InodeId, str]]) -> None:
-    """Insert (parent, name, born, died, inode, kind) each."""
+def insert(
+    tx: Tx, rows: Sequence[tuple[InodeId, Name, CommitNumber, CommitNumber, InodeId, str, int]]
+) -> None:
+    """Insert (parent, name, born, died, inode, kind, traced) each."""
     tx.run_given(
-        "INSERT INTO dentry (parent, name, born, died, inode, kind)"
-        " SELECT g.parent, g.name, g.born, g.died, g.inode, g.kind FROM {given} AS g",
-        f"{_KEY}, died BIGINT, inode BIGINT, kind TEXT",
+        "INSERT INTO dentry (parent, name, born, died, inode, kind, traced)"
+        " SELECT g.parent, g.name, g.born, g.died, g.inode, g.kind, g.traced FROM {given} AS g",
+        f"{_KEY}, died BIGINT, inode BIGINT, kind TEXT, traced BIGINT",
         rows,
     )
 

@@ -22,7 +22,8 @@ class Dentry(msgspec.Struct, frozen=True, gc=False):
     name: Name
     born: CommitNumber
     inode: InodeId
-    kind: str  # file or directory
+    kind: str  # file, directory or symlink
+    traced: int = 0  # 1: can be found from its inode
 
 
 class Version(msgspec.Struct, frozen=True, gc=False):
@@ -35,15 +36,19 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     owner_group: int
     size: int
     mtime_us: int
+    mtime_sub_ns: int = 0
+    mtime_set: CommitNumber = CommitNumber(0)
+    target: bytes = b""  # of a symlink
+    xattrs: bytes = b""  # the hash of its set of extended attributes, if there is one
+    policy: str = ""  # of a directory: the durability of what is below
 
 
 class Told(msgspec.Struct, frozen=True, gc=False):
-    """What people are told besides: the owner's name, and a directory's own time.
+    """What people are told besides: a directory's own time.
 
     `changed` is the last commit that changed an entry of the directory, `changed_us` its time.
     """
 
-    owner: str
     changed: CommitNumber
     changed_us: int
 
@@ -51,15 +56,16 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 class Listed(msgspec.Struct, frozen=True, gc=False):
     """One entry of a listing."""
 
-    name: Name
-    kind: str
+    dentry: Dentry
     version: Version
     told: Told
 
 
-_DENTRY = "d.parent, d.name, d.born, d.inode, d.kind"
-_VERSION = "v.inode, v.born, v.mode, v.owner, v.owner_group, v.size, v.mtime_us"
-_TOLD = "coalesce(u.name, ''), i.changed, i.changed_us"
+_DENTRY = "d.parent, d.name, d.born, d.inode, d.kind, d.traced"
+_VERSION = ", ".join(f"v.{name}" for name in Version.__struct_fields__)
+_TOLD = "i.changed, i.changed_us"
+#: How many columns each has.
+_D, _V, _T = len(Dentry.__struct_fields__), len(Version.__struct_fields__), len(Told.__struct_fields__)
 #: How a row's span is asked: alive (the literal lets the partial indexes serve), or at a commit.
 _ALIVE = f"{{0}}.died = {NEVER}"
 _AT = "{0}.born <= ? AND {0}.died > ?"
@@ -82,7 +88,7 @@ def find(
         names,
         *args,
     )
-    return [(Dentry(*row[:5]), Version(*row[5:])) for row in rows]
+    return [(Dentry(*row[:_D]), Version(*row[_D:])) for row in rows]
 
 
 def find_told(
@@ -92,13 +98,13 @@ def find_told(
     span, args = _span(at, "d", "v")
     rows = tx.rows_given(
         f"SELECT {_DENTRY}, {_VERSION}, {_TOLD} FROM {{given}} AS g CROSS JOIN dentry AS d"
-        " CROSS JOIN version AS v CROSS JOIN inode AS i LEFT JOIN users AS u ON u.id = v.owner"
+        " CROSS JOIN version AS v CROSS JOIN inode AS i"
         f" WHERE d.parent = g.parent AND d.name = g.name AND v.inode = d.inode AND i.id = d.inode AND {span}",
         "parent BIGINT, name BYTES",
         names,
         *args,
     )
-    return [(Dentry(*row[:5]), Version(*row[5:12]), Told(*row[12:])) for row in rows]
+    return [(Dentry(*row[:_D]), Version(*row[_D:-_T]), Told(*row[-_T:])) for row in rows]
 
 
 def present_root(tx: Tx) -> tuple[ClockRow, Version, Told]:
@@ -106,11 +112,10 @@ def present_root(tx: Tx) -> tuple[ClockRow, Version, Told]:
     row = tx.row(
         f"SELECT {', '.join(f'c.{name}' for name in ClockRow.columns())}, {_VERSION}, {_TOLD}"
         " FROM clock AS c CROSS JOIN version AS v CROSS JOIN inode AS i"
-        " LEFT JOIN users AS u ON u.id = v.owner"
         f" WHERE c.id = 1 AND v.inode = {ROOT} AND v.died = {NEVER} AND i.id = {ROOT}"
     )
     assert row is not None, "the database has no clock row or no root"
-    return ClockRow(*row[:-10]), Version(*row[-10:-3]), Told(*row[-3:])
+    return ClockRow(*row[: -_V - _T]), Version(*row[-_V - _T : -_T]), Told(*row[-_T:])
 
 
 def root(tx: Tx, at: CommitNumber) -> tuple[Version, Told]:
@@ -118,11 +123,11 @@ def root(tx: Tx, at: CommitNumber) -> tuple[Version, Told]:
     span, args = _span(at, "v")
     row = tx.row(
         f"SELECT {_VERSION}, {_TOLD} FROM version AS v CROSS JOIN inode AS i"
-        f" LEFT JOIN users AS u ON u.id = v.owner WHERE v.inode = {ROOT} AND i.id = {ROOT} AND {span}",
+        f" WHERE v.inode = {ROOT} AND i.id = {ROOT} AND {span}",
         *args,
     )
     assert row is not None, "the database has no root"
-    return Version(*row[:-3]), Told(*row[-3:])
+    return Version(*row[:-_T]), Told(*row[-_T:])
 
 
 def version(tx: Tx, inode: InodeId, at: CommitNumber | None) -> Version | None:
@@ -154,18 +159,17 @@ def page(tx: Tx, parent: InodeId, after: bytes, limit: int, at: CommitNumber | N
         " ORDER BY d.name LIMIT ?"
     )
     rows = tx.rows(
-        f"SELECT e.name, e.kind, {_VERSION}, {_TOLD}"
-        f" FROM ({names}) AS l CROSS JOIN dentry AS e CROSS JOIN version AS v CROSS JOIN inode AS i"
-        " LEFT JOIN users AS u ON u.id = v.owner"
-        " WHERE e.parent = l.parent AND e.name = l.name AND e.born = l.born"
-        f" AND v.inode = e.inode AND i.id = e.inode AND {version_span} ORDER BY e.name",
+        f"SELECT {_DENTRY}, {_VERSION}, {_TOLD}"
+        f" FROM ({names}) AS l CROSS JOIN dentry AS d CROSS JOIN version AS v CROSS JOIN inode AS i"
+        " WHERE d.parent = l.parent AND d.name = l.name AND d.born = l.born"
+        f" AND v.inode = d.inode AND i.id = d.inode AND {version_span} ORDER BY d.name",
         parent,
         after,
         *args,
         limit,
         *version_args,
     )
-    return [Listed(row[0], row[1], Version(*row[2:9]), Told(*row[9:])) for row in rows]
+    return [Listed(Dentry(*row[:_D]), Version(*row[_D:-_T]), Told(*row[-_T:])) for row in rows]
 
 
 def changes_before(tx: Tx, directories: Sequence[InodeId], at: CommitNumber) -> dict[InodeId, CommitNumber]:

@@ -41,10 +41,17 @@ def delete_refresh_of(tx: Tx, user: UserId) -> int:
     return tx.run("DELETE FROM refresh_token WHERE user_id = ?", user)
 
 
-def insert_one_time(tx: Tx, secret_hash: bytes, purpose: str, expires_us: int) -> None:
-    """Keep a secret that works once."""
+def insert_one_time(
+    tx: Tx, secret_hash: bytes, purpose: str, expires_us: int, *, issuer: int = 0, detail: str = ""
+) -> None:
+    """Keep a secret that works once; `detail` is JSON of what it grants."""
     tx.run(
-        "INSERT INTO one_time (hash, purpose, expires_us) VALUES (?, ?, ?)", secret_hash, purpose, expires_us
+        "INSERT INTO one_time (hash, purpose, expires_us, issuer, detail) VALUES (?, ?, ?, ?, ?)",
+        secret_hash,
+        purpose,
+        expires_us,
+        issuer,
+        detail,
     )
 
 

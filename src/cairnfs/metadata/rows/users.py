@@ -21,6 +21,7 @@ class User(msgspec.Struct, frozen=True):
     password_hash: str
     home: str
     created_us: int
+    state: str = "active"  # active, disabled or removed
 
     def __repr__(self) -> str:
         return f"User(id={self.id}, name={self.name!r}, role={self.role!r})"
@@ -51,13 +52,14 @@ def any_admin(tx: Tx) -> bool:
 def insert(tx: Tx, user: User) -> None:
     """A new user."""
     tx.run(
-        f"INSERT INTO users ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO users ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
         user.id,
         user.name,
         user.role,
         user.password_hash,
         user.home,
         user.created_us,
+        user.state,
     )
 
 

@@ -10,22 +10,32 @@ from collections.abc import Sequence
 
 from cairnfs.ids import NEVER, CommitNumber, InodeId
 from cairnfs.metadata.databases.seam import Row, Tx
+from cairnfs.metadata.rows.nodes import Version
 
 _COLUMNS = (
     "inode BIGINT, born BIGINT, died BIGINT, mode BIGINT, owner BIGINT, owner_group BIGINT,"
-    " size BIGINT, mtime_us BIGINT, manifest BYTES"
+    " size BIGINT, mtime_us BIGINT, mtime_sub_ns BIGINT, mtime_set BIGINT, manifest BYTES, target BYTES,"
+    " xattrs BYTES, policy TEXT"
+)
+_NAMES = [column.split()[0] for column in _COLUMNS.split(",")]
+_INSERT = (
+    f"INSERT INTO version ({', '.join(_NAMES)}) SELECT {', '.join(f'g.{name}' for name in _NAMES)}"
+    " FROM {given} AS g"
 )
 
 
 def insert(tx: Tx, rows: Sequence[Row]) -> None:
-    """Insert (inode, born, died, mode, owner, owner_group, size, mtime_us, manifest) each."""
-    tx.run_given(
-        "INSERT INTO version (inode, born, died, mode, owner, owner_group, size, mtime_us, manifest)"
-        " SELECT g.inode, g.born, g.died, g.mode, g.owner, g.owner_group, g.size, g.mtime_us, g.manifest"
-        " FROM {given} AS g",
-        _COLUMNS,
-        rows,
-    )
+    """Insert rows as `row` makes them."""
+    tx.run_given(_INSERT, _COLUMNS, rows)
+
+
+def row(version: Version, died: CommitNumber, manifest: bytes) -> Row:
+    """A version as the table has it."""
+    v = version
+    return (
+        v.inode, v.born, died, v.mode, v.owner, v.owner_group, v.size, v.mtime_us, v.mtime_sub_ns,
+        v.mtime_set, manifest, v.target, v.xattrs, v.policy,
+    )  # fmt: skip
 
 
 def end(tx: Tx, rows: Sequence[tuple[InodeId, CommitNumber, CommitNumber]]) -> None:

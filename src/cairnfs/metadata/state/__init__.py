@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from cairnfs.errors import SessionEnded
 from cairnfs.ids import CommitNumber, InodeId, Path, RequestId, SessionId, UserId
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import replies, sessions
 from cairnfs.metadata.rows.clock import COUNTERS, ClockRow
 from cairnfs.metadata.rows.replies import ReplyKey, StoredReply
@@ -27,10 +28,13 @@ from cairnfs.metadata.state.journal import Journal, Mark
 from cairnfs.metadata.state.placement import Places, PlacesCache
 from cairnfs.metadata.state.placement import load as load_places
 from cairnfs.metadata.state.tree import Stamp, Tree
-from cairnfs.metadata.state.wants import Want, WantChunks, WantEmpty, WantSession
+from cairnfs.metadata.state.wants import Want, WantChunks, WantEmpty, WantSession, WantVersion
+from cairnfs.metadata.state.xattrs import XattrSets
 from cairnfs.metadata.view import DIRECTORY, FILE
 
-__all__ = ["CommitRow", "Mark", "Stamp", "State", "Want", "WantChunks", "WantEmpty", "WantSession"]
+__all__ = [
+    "CommitRow", "Mark", "Stamp", "State", "Want", "WantChunks", "WantEmpty", "WantSession", "WantVersion"
+]  # fmt: skip
 
 CommitRow = flushing.CommitRow
 
@@ -50,8 +54,10 @@ class State:
         "journal",
         "new_replies",
         "now_us",
+        "people",
         "tree",
         "tx",
+        "xattrs",
     )
 
     def __init__(self, tx: Tx, clock: ClockRow, cache: PlacesCache | None = None) -> None:
@@ -65,6 +71,8 @@ class State:
         self.new_replies: dict[tuple[UserId, RequestId], StoredReply] = {}
         self.tree = Tree(tx, self.journal)
         self.content = Content(tx, self.journal)
+        self.xattrs = XattrSets(tx)
+        self.people = People(tx, clock)
         self._replies: dict[tuple[UserId, RequestId], StoredReply | None] = {}
         self._sessions: dict[SessionId, Session | None] = {}
         self._cache = cache or PlacesCache()
@@ -75,6 +83,7 @@ class State:
         paths: list[Path] = []
         empty: list[Path] = []
         files: list[Path] = []
+        whole: list[Path] = []
         live: list[SessionId] = []
         for want in wants:
             if isinstance(want, bytes):
@@ -83,10 +92,13 @@ class State:
                 live.append(want.session)
             elif isinstance(want, WantEmpty):
                 empty.append(want.path)
+            elif isinstance(want, WantVersion):
+                whole.append(want.path)
             else:
                 files.append(want.path)
-        self.tree.view.prefetch([*paths, *empty, *files])
+        self.tree.view.prefetch([*paths, *empty, *files, *whole])
         self.tree.look_inside(self._inodes(empty, DIRECTORY))
+        self._load_versions(whole)
         self.content.load_chunks(self.tree, self._inodes(files, FILE))
         self._load_sessions(live)
 
@@ -142,6 +154,11 @@ class State:
         self.journal.put(self._replies, one[:2], one)
         self.journal.put(self.new_replies, one[:2], one)
 
+    def change_people(self) -> None:
+        """Users or user groups are changed in this tx: look again from here on."""
+        version = self.raise_counter("people_version")
+        self.people = People(self.tx, self.clock, version=version)
+
     def session(self, session: SessionId, user: UserId) -> Session:
         """A live session of this user. Raises SessionEnded."""
         if session not in self._sessions:
@@ -175,6 +192,12 @@ class State:
     def _inodes(self, paths: list[Path], kind: str) -> list[InodeId]:
         found = (self.tree.view.known(path) for path in paths)
         return [dentry.inode for dentry in found if dentry is not None and dentry.kind == kind]
+
+    def _load_versions(self, paths: list[Path]) -> None:
+        """Load manifests and extended attributes of what these paths lead to."""
+        found = [one for path in paths if (one := self.tree.view.known(path)) is not None]
+        self.content.load_manifests(self.tree, [one.inode for one in found if one.kind == FILE])
+        self.xattrs.load(self.tree.view.version(one.inode).xattrs for one in found)
 
     def _load_sessions(self, wanted: list[SessionId]) -> None:
         missing = [one for one in dict.fromkeys(wanted) if one not in self._sessions]

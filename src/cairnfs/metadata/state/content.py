@@ -75,20 +75,27 @@ class Content:
         """The chunks of a file's present version."""
         self.load_chunks(tree, [inode])
         found: set[tuple[Hash, int]] = set()
-        for leaf in leaf_hashes(self._manifest(tree, inode)):
+        for leaf in leaf_hashes(self.manifest(tree, inode)):
             found.update(manifest.entries((self._base.get(leaf) or self.leaves[leaf]).entries))
         return found
 
     def load_chunks(self, tree: Tree, inodes: Iterable[InodeId]) -> None:
         """Load the leaves of these files' present versions, in two statements."""
-        keys = ((inode, tree.view.version(inode).born) for inode in dict.fromkeys(inodes))
-        stored = [key for key in keys if key not in tree.born_versions and key not in self._manifests]
-        found = versions.manifests(self.tx, stored)
-        self._manifests.update(((inode, born), found[inode]) for inode, born in stored)
-        wanted = {leaf for of in found.values() for leaf in leaf_hashes(of)} - self._base.keys()
-        self._base.update(leaf_rows.load(self.tx, wanted))
+        wanted = {leaf for of in self.load_manifests(tree, inodes) for leaf in leaf_hashes(of)}
+        self._base.update(leaf_rows.load(self.tx, wanted - self._base.keys()))
 
-    def _manifest(self, tree: Tree, inode: InodeId) -> bytes:
+    def load_manifests(self, tree: Tree, inodes: Iterable[InodeId]) -> list[bytes]:
+        """The manifests of those of these files' present versions that the database has, in one statement."""
+        keys = ((inode, tree.view.version(inode).born) for inode in dict.fromkeys(inodes))
+        stored = [key for key in keys if key not in tree.born_versions]
+        missing = [key for key in stored if key not in self._manifests]
+        found = versions.manifests(self.tx, missing)
+        self._manifests.update(((inode, born), found[inode]) for inode, born in missing)
+        return [self._manifests[key] for key in stored]
+
+    def manifest(self, tree: Tree, inode: InodeId) -> bytes:
+        """The manifest of a file's present version; empty for what is no file."""
+        self.load_manifests(tree, [inode])
         key = (inode, tree.view.version(inode).born)
         born = tree.born_versions.get(key)
         return self._manifests[key] if born is None else born.manifest

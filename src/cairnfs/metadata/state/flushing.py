@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cairnfs.ids import NEVER, CommitNumber, InodeId, UserId
-from cairnfs.metadata.rows import clock, commits, dentries, inodes, orphans, replies, versions
+from cairnfs.metadata.rows import clock, commits, dentries, inodes, names, orphans, replies, versions
+from cairnfs.metadata.state import changes
 from cairnfs.metadata.state.tree import Tree
 
 if TYPE_CHECKING:
@@ -30,25 +31,26 @@ class CommitRow(NamedTuple):
 def flush(state: State) -> None:
     """Write everything that changed since the last flush. Raises LengthMismatch."""
     tx, tree = state.tx, state.tree
-    dentries.end(tx, [(*key, died) for key, died in tree.died_names.items()])
+    dentries.end(tx, [(*key, one.died) for key, one in tree.died_names.items()])
     versions.end(tx, [(*key, died) for key, died in tree.died_versions.items()])
     dentries.insert(
         tx,
-        [(*key, one.died, one.dentry.inode, one.dentry.kind) for key, one in tree.born_names.items()],
-    )
-    born = tree.born_versions.values()
-    versions.insert(
-        tx,
         [
-            (v.inode, v.born, one.died, v.mode, v.owner, v.owner_group, v.size, v.mtime_us, one.manifest)
-            for one in born
-            for v in (one.version,)
+            (*key, one.died, one.dentry.inode, one.dentry.kind, one.dentry.traced)
+            for key, one in tree.born_names.items()
         ],
     )
+    names.trace(tx, list(tree.retraced))
+    born = tree.born_versions.values()
+    versions.insert(tx, [versions.row(one.version, one.died, one.manifest) for one in born])
     state.content.write(one.manifest for one in born if one.manifest)
+    state.xattrs.write(one.version.xattrs for one in born)
     _write_inodes(state, tree)
     orphans.insert(tx, list(tree.orphans.items()))
     commits.insert(tx, list(state.commits.values()))
+    commits.insert_changes(
+        tx, [(number, changes.encode(made)) for number, made in changes.derive(tree).items() if made]
+    )
     replies.insert(tx, list(state.new_replies.values()))
     before = {name: getattr(state.clock, name) for name in state.counters}
     if state.counters != before:
@@ -84,6 +86,6 @@ def _changed(tree: Tree) -> dict[InodeId, CommitNumber]:
     for (parent, _, number), one in tree.born_names.items():
         last = number if one.died == NEVER else one.died
         changed[parent] = max(changed.get(parent, last), last)
-    for (parent, _, _), died in tree.died_names.items():
-        changed[parent] = max(changed.get(parent, died), died)
+    for (parent, _, _), one in tree.died_names.items():
+        changed[parent] = max(changed.get(parent, one.died), one.died)
     return changed

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import msgspec
 
-from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId, Name
+from cairnfs.ids import NEVER, ROOT, CommitNumber, Incarnation, InodeId, Name
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import dentries
+from cairnfs.metadata.rows import dentries, names
 from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.state.journal import Journal
-from cairnfs.metadata.view import DIRECTORY, View
+from cairnfs.metadata.view import DIRECTORY, FILE, View
 
 NameKey = tuple[InodeId, Name, CommitNumber]  # parent, name, born
 VersionKey = tuple[InodeId, CommitNumber]  # inode, born
@@ -29,8 +29,8 @@ class Stamp(msgspec.Struct, frozen=True):
     incarnation: Incarnation
 
 
-class BornName(msgspec.Struct, frozen=True, gc=False):
-    """A dentry to insert; it may have died in a later commit of the same batch."""
+class NameSpan(msgspec.Struct, frozen=True, gc=False):
+    """A dentry to insert, which may have died in a later commit of the same batch; or one to end."""
 
     dentry: Dentry
     died: CommitNumber
@@ -51,6 +51,14 @@ class BornInode(msgspec.Struct, frozen=True, gc=False):
     made: CommitNumber
 
 
+class Note(msgspec.Struct, frozen=True, gc=False):
+    """What a commit did to something that keeps its name: to its content, or to its attributes alone."""
+
+    content: bool
+    inode: InodeId
+    kind: str
+
+
 class Tree:
     """The live view, and what is to be written of it."""
 
@@ -63,7 +71,10 @@ class Tree:
         "died_names",
         "died_versions",
         "links",
+        "notes",
         "orphans",
+        "retraced",
+        "traced",
         "view",
     )
 
@@ -72,19 +83,26 @@ class Tree:
         self._journal = journal
         self._some_name: dict[InodeId, bytes | None] = {}
         self.view = View(tx)
-        self.born_names: dict[NameKey, BornName] = {}
-        self.died_names: dict[NameKey, CommitNumber] = {}
+        self.born_names: dict[NameKey, NameSpan] = {}
+        self.died_names: dict[NameKey, NameSpan] = {}
         self.born_versions: dict[VersionKey, BornVersion] = {}
         self.died_versions: dict[VersionKey, CommitNumber] = {}
         self.born_inodes: dict[InodeId, BornInode] = {}
         self.links: dict[InodeId, int] = {}  #: by how much the links of an inode grew
         self.orphans: dict[InodeId, CommitNumber] = {}
+        self.notes: dict[NameKey, Note] = {}
+        self.traced: dict[InodeId, tuple[Dentry, ...]] = {}  #: names begun here that are traced
+        self.retraced: dict[NameKey, bool] = {}  #: names of before that are to be traced from now on
 
-    def add(self, parent: InodeId, name: Name, inode: InodeId, kind: str, stamp: Stamp) -> Dentry:
-        """Begin a name; there is none of that name now."""
-        dentry = Dentry(parent, name, stamp.number, inode, kind)
+    def add(
+        self, parent: InodeId, name: Name, inode: InodeId, kind: str, stamp: Stamp, *, traced: bool = False
+    ) -> Dentry:
+        """Begin a name; there is none of that name now. A directory's is always traced."""
+        dentry = Dentry(parent, name, stamp.number, inode, kind, int(traced or kind == DIRECTORY))
         put = self._journal.put
-        put(self.born_names, (parent, name, stamp.number), BornName(dentry, NEVER))
+        if dentry.traced:
+            put(self.traced, inode, (*self.traced.get(inode, ()), dentry))
+        put(self.born_names, (parent, name, stamp.number), NameSpan(dentry, NEVER))
         put(self.view.names.setdefault(parent, {}), name, dentry)
         put(self.links, inode, self.links.get(inode, 0) + 1)
         return dentry
@@ -95,18 +113,58 @@ class Tree:
         if dentry.born == stamp.number:
             self._journal.drop(self.born_names, key)
         elif key in self.born_names:
-            put(self.born_names, key, BornName(dentry, stamp.number))
+            put(self.born_names, key, NameSpan(dentry, stamp.number))
         else:
-            put(self.died_names, key, stamp.number)
+            put(self.died_names, key, NameSpan(dentry, stamp.number))
         put(self.view.names[dentry.parent], dentry.name, None)
         put(self.links, dentry.inode, self.links.get(dentry.inode, 0) - 1)
+        if dentry.inode in self.traced:
+            left = tuple(one for one in self.traced[dentry.inode] if one != dentry)
+            put(self.traced, dentry.inode, left)
+        if dentry.kind != FILE:
+            self.view.walks.clear()
 
     def move(self, dentry: Dentry, parent: InodeId, name: Name, stamp: Stamp) -> Dentry:
         """End a name and begin another for the same inode."""
         self.end(dentry, stamp)
-        if dentry.kind == DIRECTORY:
-            self.view.walks.clear()
-        return self.add(parent, name, dentry.inode, dentry.kind, stamp)
+        return self.add(parent, name, dentry.inode, dentry.kind, stamp, traced=bool(dentry.traced))
+
+    def trace(self, dentry: Dentry) -> None:
+        """Let a name be found from its inode, for which another one is about to begin."""
+        if dentry.traced:
+            return
+        put, key = self._journal.put, (dentry.parent, dentry.name, dentry.born)
+        traced = msgspec.structs.replace(dentry, traced=1)
+        if key in self.born_names:
+            put(self.born_names, key, NameSpan(traced, NEVER))
+            put(self.traced, dentry.inode, (*self.traced.get(dentry.inode, ()), traced))
+        else:
+            put(self.retraced, key, True)
+        put(self.view.names[dentry.parent], dentry.name, traced)
+
+    def other_names(self, dentry: Dentry) -> list[Dentry]:
+        """The other live names, from which a way leads up to the root, of what this one leads to."""
+        if not dentry.traced or dentry.kind == DIRECTORY:
+            return []
+        return [one for one in self._names(dentry.inode) if one != dentry and self._is_reachable(one)]
+
+    def _names(self, inode: InodeId) -> list[Dentry]:
+        """The live names of an inode as this tx has them, if they are traced."""
+        stored = names.live(self.view.tx, inode, self.retraced)
+        return [
+            *(one for one in stored if (one.parent, one.name, one.born) not in self.died_names),
+            *self.traced.get(inode, ()),
+        ]
+
+    def _is_reachable(self, dentry: Dentry) -> bool:
+        """Whether the way up ends at the root, and not at an orphan."""
+        at = dentry.parent
+        while at != ROOT:
+            above = self._names(at)
+            if not above:
+                return False
+            at = above[0].parent
+        return True
 
     def make_inode(self, inode: InodeId, kind: str, stamp: Stamp) -> None:
         """Begin an inode; its first name and version follow."""
@@ -135,18 +193,28 @@ class Tree:
         self._journal.drop(self.view.versions, inode)
         return version
 
-    def change_directory(self, inode: InodeId, version: Version, stamp: Stamp) -> None:
-        """Give a directory other attributes."""
-        self.end_version(inode, stamp)
-        self.begin_version(version, b"")
-        self.view.walks.clear()
+    def change(self, kind: str, version: Version, leaves: bytes, stamp: Stamp) -> None:
+        """Give an inode a new version in place of the one it has."""
+        self.end_version(version.inode, stamp)
+        self.begin_version(version, leaves)
+        if kind == DIRECTORY:
+            self.view.walks.clear()
+
+    def note(self, dentry: Dentry | None, version: Version, *, content: bool) -> None:
+        """Remember for the log of changes what a commit did to this name; None stands for the root."""
+        parent, name = (InodeId(0), Name(b"")) if dentry is None else (dentry.parent, dentry.name)
+        key = (parent, name, version.born)
+        kind = DIRECTORY if dentry is None else dentry.kind
+        content = content or (key in self.notes and self.notes[key].content)
+        self._journal.put(self.notes, key, Note(content, version.inode, kind))
 
     def remove(self, dentry: Dentry, stamp: Stamp) -> None:
-        """End a name and the file or empty directory that it leads to."""
+        """End a name, and the file or empty directory that it leads to unless it has other names."""
+        others = self.other_names(dentry)
         self.end(dentry, stamp)
+        if others:
+            return
         self.end_version(dentry.inode, stamp)
-        if dentry.kind == DIRECTORY:
-            self.view.walks.clear()
         made = self.born_inodes.get(dentry.inode)
         if made is not None and made.made == stamp.number:
             self._journal.drop(self.born_inodes, dentry.inode)
@@ -190,7 +258,8 @@ class Tree:
 
     def written(self) -> None:
         """What was to be written is in the database now."""
-        for table in (self.born_names, self.died_names, self.born_versions, self.died_versions):
+        for table in (
+            self.born_names, self.died_names, self.born_versions, self.died_versions, self.born_inodes,
+            self.links, self.orphans, self.notes, self.retraced, self.traced,
+        ):  # fmt: skip
             table.clear()
-        for rest in (self.born_inodes, self.links, self.orphans):
-            rest.clear()

@@ -23,6 +23,12 @@ class WantChunks(NamedTuple):
     path: Path
 
 
+class WantVersion(NamedTuple):
+    """The whole version that this path leads to: its manifest and its extended attributes."""
+
+    path: Path
+
+
 class WantSession(NamedTuple):
     """Whether this session lives."""
 
@@ -30,4 +36,4 @@ class WantSession(NamedTuple):
 
 
 #: A path alone: where it leads, and every directory on the way.
-Want = Path | WantEmpty | WantChunks | WantSession
+Want = Path | WantEmpty | WantChunks | WantVersion | WantSession
