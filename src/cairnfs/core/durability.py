@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cairnfs.core.manifest import Chunk
+from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import BootId, FileserverId, Hash
 
@@ -48,7 +48,7 @@ def weaker(asked: str, policy: str) -> bool:
 def proofs(holdings: Iterable[Holding], needs: int) -> dict[Hash, Proof]:
     """What these holdings prove together; one begun before `needs` proves nothing any more.
 
-    Raises LengthMismatch where two disagree about a chunk's size.
+    What they say of holes is nothing. Raises LengthMismatch where two disagree about a chunk's size.
     """
     found: dict[Hash, Proof] = {}
     for holding in holdings:
@@ -56,6 +56,8 @@ def proofs(holdings: Iterable[Holding], needs: int) -> dict[Hash, Proof]:
             continue
         holders = tuple(sorted(set(holding.holders)))
         for chunk in holding.chunks:
+            if chunk.hash == HOLE:
+                continue
             known = found.get(chunk.hash)
             if known is None:
                 found[chunk.hash] = Proof(chunk.size, holders)

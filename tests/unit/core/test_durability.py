@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cairnfs.core.durability import DURABILITIES, Holding, present, proofs, strongest, weaker
-from cairnfs.core.manifest import Chunk
+from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.core.placement import required
 from cairnfs.errors import LengthMismatch
 from cairnfs.ids import BootId, FileserverId, Hash
@@ -32,6 +32,11 @@ def test_what_began_before_it_was_needed_proves_nothing() -> None:
 def test_a_chunk_has_one_size() -> None:
     with pytest.raises(LengthMismatch):
         proofs([Holding(3, (ONE,), [CHUNK]), Holding(3, (TWO,), [Chunk(CHUNK.hash, 6)])], needs=0)
+
+
+def test_what_is_said_of_holes_is_nothing() -> None:
+    said = [Holding(3, (ONE,), [Chunk(HOLE, 5), CHUNK]), Holding(3, (TWO,), [Chunk(HOLE, 6)])]
+    assert set(proofs(said, needs=0)) == {CHUNK.hash}
 
 
 def test_only_members_at_their_present_start_count() -> None:

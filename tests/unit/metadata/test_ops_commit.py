@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cairnfs import errors as e
-from cairnfs.core.manifest import CHUNK_MAX_BYTES, Chunk
+from cairnfs.core.manifest import CHUNK_MAX_BYTES, HOLE, HOLE_MAX_BYTES, Chunk
 from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.placement import group_of
 from cairnfs.ids import SessionId
@@ -46,6 +46,10 @@ def of_size(size: int, *chunks: ChunkRef, **rest: Any) -> Write:
         (of_size(0, ChunkRef(ONE.hash, 0)), e.BadRequest),
         (of_size(-1, ChunkRef(ONE.hash, -1)), e.BadRequest),
         (of_size(CHUNK_MAX_BYTES + 1, ChunkRef(ONE.hash, CHUNK_MAX_BYTES + 1)), e.BadRequest),
+        (of_size(HOLE_MAX_BYTES + 1, ChunkRef(HOLE, HOLE_MAX_BYTES + 1)), e.BadRequest),
+        (of_size(0, ChunkRef(HOLE, 0)), e.BadRequest),
+        (of_size(-1, ChunkRef(HOLE, -1)), e.BadRequest),
+        (of_size(4, ChunkRef(HOLE, 5)), e.LengthMismatch),
         (of_size(3, ChunkRef(b"short", 3)), e.BadRequest),
         (of_size(0, mode=0o10000), e.BadRequest),
         (of_size(0, mode=-1), e.BadRequest),
@@ -285,3 +289,44 @@ def test_references_are_counted_by_leaves(ledger: Ledger) -> None:
     with pytest.raises(e.NotFound):
         ledger.commit(write("/i", ONE), remove("/missing"))
     assert refs() == ([(2,), (3,)], [(258,)])
+
+
+def test_a_hole_needs_nobodys_word_and_no_row(ledger: Ledger) -> None:
+    """Nor does a receipt that names one count for anything, whatever size it says."""
+    hole = Chunk(HOLE, HOLE_MAX_BYTES)
+    ledger.do(ledger.prepared(write("/hole", hole, hole, Chunk(HOLE, 1)), receipts=[]))
+    assert ledger.stat("/hole").size == 2 * HOLE_MAX_BYTES + 1
+    ledger.do(ledger.prepared(write("/sparse", hole, ONE, hole), receipts=[ledger.receipt([ONE])]))
+    strange = ledger.receipt([Chunk(HOLE, 7), ONE], holders=2)
+    ledger.do(ledger.prepared(write("/strange", hole, ONE), receipts=[strange]))
+    assert [one.size for one in ledger.open("/strange").chunks] == [HOLE_MAX_BYTES, 3]
+    lonely = ledger.receipt([Chunk(HOLE, 7)], holders=1)
+    ledger.do(ledger.prepared(write("/lonely", Chunk(HOLE, 7)), receipts=[lonely]))
+    assert ledger.verify()["chunks"] == 1
+    assert ledger.read(lambda tx: tx.rows("SELECT refs FROM chunk WHERE hash = ?", HOLE)) == []
+
+
+def test_chunks_beside_holes_need_their_receipts(ledger: Ledger) -> None:
+    with pytest.raises(e.NotDurable):
+        ledger.do(
+            ledger.prepared(write("/f", Chunk(HOLE, 5), ONE), receipts=[ledger.receipt([Chunk(HOLE, 5)])])
+        )
+    ledger.commit(write("/f", Chunk(HOLE, 5), ONE, Chunk(HOLE, 9)))
+    # What is in the present version may be taken from it, wherever its holes are now.
+    ledger.do(ledger.prepared(write("/f", ONE, Chunk(HOLE, 70)), receipts=[]))
+    assert [one.size for one in ledger.open("/f").chunks] == [3, 70]
+    ledger.verify()
+
+
+def test_parts_of_a_file_of_many_holes_are_found(ledger: Ledger) -> None:
+    content = [part for n in range(300) for part in (Chunk(HOLE, 2**32 - 1), b"%d" % n)]
+    ledger.commit(write("/f", *content))
+    size = ledger.stat("/f").size
+    at = 0
+    for n in range(300):
+        reply = ledger.open("/f", start=at + 2**31, limit=2)
+        assert reply.offset == at
+        assert [one.size for one in reply.chunks] == [2**32 - 1, len(b"%d" % n)]
+        at += 2**32 - 1 + len(b"%d" % n)
+        assert reply.next_start == (at if at < size else None)
+    ledger.verify()

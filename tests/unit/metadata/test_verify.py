@@ -8,11 +8,12 @@ from contextlib import closing
 import pytest
 
 from cairnfs.clock import SystemClock
+from cairnfs.core.manifest import HOLE, Chunk, hash_bytes, holes
 from cairnfs.errors import IncarnationChanged
 from cairnfs.ids import NEVER
 from cairnfs.metadata import verify
 from cairnfs.metadata.databases.opening import begin_incarnation
-from cairnfs.metadata.databases.seam import Database
+from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.verify.counting import Tally, differences
 from cairnfs.metadata.verify.report import FINDINGS_MAX
@@ -28,7 +29,7 @@ def filled(database: Database) -> Ledger:
     ledger.commit(write("/d/f", b"1", b"3"), rename("/d/s", "/s"), remove("/e"))
     ledger.commit(mkdir("/old/below", parents=True), write("/old/below/f", b"4"))
     ledger.commit(remove("/old", recursive=True))
-    ledger.commit(mkdir("/last"))
+    ledger.commit(mkdir("/last"), write("/last/sparse", *holes(2**33), b"1", Chunk(HOLE, 65536)))
     return ledger
 
 
@@ -44,7 +45,7 @@ def test_a_clean_database_has_no_findings(database: Database) -> None:
     assert {
         key: counts[key] for key in ("leaves", "chunks", "orphans", "sessions", "fileservers", "groups")
     } == {
-        "leaves": 5,
+        "leaves": 6,
         "chunks": 5,
         "orphans": 1,
         "sessions": 1,
@@ -121,7 +122,8 @@ PLANTED = [
     ("leaf", "DELETE FROM chunk WHERE refs = 300"),
     ("leaf", "UPDATE chunk SET size = 2"),
     ("chunk", "UPDATE chunk SET refs = refs - 1"),
-    ("chunk", "INSERT INTO chunk VALUES (zeroblob(32), 1, 1, 3)"),
+    ("chunk", f"INSERT INTO chunk VALUES (x'{'01' * 32}', 1, 1, 3)"),
+    ("chunk", "INSERT INTO chunk VALUES (zeroblob(32), 1, 1, 3)"),  # that is a hole's name
     ("chunk", "UPDATE chunk SET copies = 1"),
     ("chunk", "UPDATE chunk SET size = 0"),
     ("orphan", "UPDATE orphan SET died = died - 1"),
@@ -144,6 +146,23 @@ def test_what_is_broken_is_found_under_its_name(broken: Ledger, invariant: str, 
     findings = broken.read(verify.run).findings
     assert invariant in {one.invariant for one in findings}, findings
     assert all(one.detail for one in findings)
+
+
+def test_a_leaf_names_no_hole_of_no_bytes(broken: Ledger) -> None:
+    entries = HOLE + bytes(4)
+
+    def plant(tx: Tx) -> None:
+        tx.run("UPDATE leaf SET hash = ?, entries = ? WHERE size = 44", hash_bytes(entries), entries)
+
+    broken.database.write(plant)
+    told = [one.detail for one in broken.read(verify.run).findings if one.invariant == "leaf"]
+    assert any("names a hole of no bytes" in one for one in told), told
+
+
+def test_a_hole_that_is_a_chunk_is_told_once(broken: Ledger) -> None:
+    broken.database.write(lambda tx: tx.run("INSERT INTO chunk VALUES (?, 65536, 1, 0)", HOLE))
+    [finding] = broken.read(verify.run).findings
+    assert finding.detail == "fileservers are to hold a hole, as a chunk of 65536 bytes"
 
 
 def test_every_invariant_is_broken_by_some_story() -> None:
