@@ -116,6 +116,9 @@ class Stream:
             if not self._exchange.status:
                 await self._exchange.begin_events()
             await self._exchange.tell(lines)
+            if self._peer is not None and self._peer.gone:
+                # Nothing waits for anybody any more: a source that is never short of events would not either.
+                raise ClientGone
         if not self._exchange.status:
             await self._exchange.begin_events()
         await self._exchange.end_events()
@@ -132,13 +135,15 @@ class Stream:
         raise ClientGone
 
     async def _time(self) -> None:
-        await self._clock.sleep(self._context.deadline - self._clock.monotonic())
-        if not self._exchange.status:
-            raise DeadlineExceeded("the time was over before there was anything to tell")
         caller = self._context.caller
-        left_s = LIFE_MAX_S if caller is None else (caller.expires_at_us - self._clock.now_us()) / 1e6
-        await self._clock.sleep(min(left_s, LIFE_MAX_S))
-        if left_s <= LIFE_MAX_S and caller is not None:
+        token_s = LIFE_MAX_S if caller is None else (caller.expires_at_us - self._clock.now_us()) / 1e6
+        life_s = min(token_s, LIFE_MAX_S)
+        first_s = min(self._context.deadline - self._clock.monotonic(), life_s)
+        await self._clock.sleep(first_s)
+        if not self._exchange.status and first_s < life_s:
+            raise DeadlineExceeded("the time was over before there was anything to tell")
+        await self._clock.sleep(life_s - first_s)
+        if token_s < LIFE_MAX_S:
             raise TokenExpired("the access token's time is over: come again with another")
         raise Unavailable(f"a stream lasts {LIFE_MAX_S:g} s at most: come again")
 
