@@ -112,7 +112,7 @@ def counting_leaves_once() -> Iterator[None]:
 @contextmanager
 def believing_without_receipts() -> Iterator[None]:
     """A chunk needs no receipt: whoever knows its hash may have it in a file."""
-    with patch.object(Durability, "check_base", lambda *_: None):
+    with patch.object(Durability, "_check_base", lambda *_: None):
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cairnfs.metadata.databases.seam import Row, Tx, Value
 
@@ -12,6 +13,7 @@ class Counting:
 
     def __init__(self, tx: Tx) -> None:
         self._tx = tx
+        self.memo: dict[str, Any] = tx.memo
         self.statements: list[str] = []
 
     def rows(self, sql: str, *args: Value) -> list[Row]:

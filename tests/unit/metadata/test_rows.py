@@ -10,7 +10,7 @@ import pytest
 
 from cairnfs import errors as e
 from cairnfs.clock import SystemClock
-from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, RequestId
+from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, RequestId, UserId
 from cairnfs.metadata.databases.seam import Database, Value
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase, SqliteTx
 from cairnfs.metadata.ops.remove import check_below
@@ -49,8 +49,8 @@ def test_pages_go_on_after_the_last_name(database: Database) -> None:
     inode = InodeId(ledger.stat("/d").inode)
     now = ledger.read(lambda tx: nodes.page(tx, inode, b"010", 3, None))
     then = ledger.read(lambda tx: nodes.page(tx, inode, b"010", 3, CommitNumber(commit - 1)))
-    assert [one.name for one in now] == [b"011", b"013", b"015"]
-    assert [one.name for one in then] == [b"011", b"012", b"013"]
+    assert [one.dentry.name for one in now] == [b"011", b"013", b"015"]
+    assert [one.dentry.name for one in then] == [b"011", b"012", b"013"]
     assert ledger.read(lambda tx: dentries.first_name(tx, inode, b"010")) == b"011"
     assert ledger.read(lambda tx: dentries.some_names(tx, [inode, InodeId(99)])) == {inode: b"001"}
 
@@ -72,11 +72,12 @@ def test_only_one_name_and_one_version_live(database: Database) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"):
         database.write(
             lambda tx: dentries.insert(
-                tx, [(InodeId(1), Name(b"d"), CommitNumber(99), NEVER, InodeId(inode), "directory")]
+                tx, [(InodeId(1), Name(b"d"), CommitNumber(99), NEVER, InodeId(inode), "directory", 1)]
             )
         )
+    again = nodes.Version(InodeId(inode), CommitNumber(99), 0, UserId(0), 0, 0, 0)
     with pytest.raises(Exception, match=r"(?i)unique"):
-        database.write(lambda tx: versions.insert(tx, [(inode, 99, NEVER, 0, 0, 0, 0, 0, b"")]))
+        database.write(lambda tx: versions.insert(tx, [versions.row(again, NEVER, b"")]))
 
 
 GROWS = r"SCAN (d|e|v|i|l|c|u|dentry|version|inode|leaf|chunk|commits|reply|users|session)( |$)"

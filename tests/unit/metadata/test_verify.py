@@ -100,12 +100,12 @@ PLANTED = [
     ("dentry", f"UPDATE dentry SET kind = 'directory' WHERE inode = {F}"),
     (
         "dentry",
-        f"INSERT INTO dentry SELECT parent, x'7878', born, died, inode, kind FROM dentry WHERE inode = {D}",
+        f"INSERT INTO dentry SELECT parent, x'7878', born, died, inode, kind, 1 FROM dentry WHERE inode = {D}",
     ),
     (
         "dentry",
         (
-            "INSERT INTO dentry SELECT parent, name, 3, 4, inode, kind FROM dentry"
+            "INSERT INTO dentry SELECT parent, name, 3, 4, inode, kind, traced FROM dentry"
             f" WHERE inode = {F} AND born = 2"
         ),
     ),

@@ -20,7 +20,7 @@ from cairnfs.metadata.databases.opening import LEAP, begin_incarnation
 from cairnfs.metadata.databases.seam import Again, Database, Tx
 
 _FENCE = "SELECT fence FROM clock WHERE id = 1"
-_ADD = "INSERT INTO dentry (parent, name, born, died, inode, kind) SELECT "
+_ADD = "INSERT INTO dentry (parent, name, born, died, inode, kind, traced) SELECT "
 _GIVEN = "parent BIGINT, name BYTES, inode BIGINT"
 
 
@@ -34,7 +34,7 @@ def _add(tx: Tx, count: int) -> int:
     """Give directory 7 `count` entries, in one call."""
     names = [(7, b"%06d" % number, number) for number in range(count)]
     return tx.run_given(
-        f"{_ADD} g.parent, g.name, ?, ?, g.inode, ? FROM {{given}} AS g", _GIVEN, names, 1, NEVER, "file"
+        f"{_ADD} g.parent, g.name, ?, ?, g.inode, ?, 0 FROM {{given}} AS g", _GIVEN, names, 1, NEVER, "file"
     )
 
 
