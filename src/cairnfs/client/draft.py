@@ -53,7 +53,11 @@ class Draft:
             self._stream = os.fdopen(os.open(draft, flags, mode & 0o777), "wb", buffering=0)
             self._draft = draft
             if status is not None:
-                os.chmod(draft, stat.S_IMODE(status.st_mode))
+                try:
+                    os.chmod(draft, stat.S_IMODE(status.st_mode))
+                except OSError:
+                    self.discard()
+                    raise
 
     def write(self, content: bytes) -> None:
         """Append."""

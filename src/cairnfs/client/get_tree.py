@@ -12,31 +12,25 @@ import os
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.draft import Draft
 from cairnfs.client.listing import walk
-from cairnfs.client.local_files import (
-    FOLDS_NAMES,
-    LocalPath,
-    make_directory,
-    nameable,
-    same_here,
-)
+from cairnfs.client.local_files import LocalPath, make_directory
+from cairnfs.client.local_naming import Capabilities, require_nameable
 from cairnfs.client.progress import Meter
 from cairnfs.client.reading import Version, open_version
 from cairnfs.client.results import OnProgress, Tree
 from cairnfs.client.workers import on_disk
-from cairnfs.core import names as rules
 from cairnfs.core.chunking import SINGLE_MAX_BYTES
-from cairnfs.errors import BadName
 from cairnfs.ids import Path
-from cairnfs.wire import names
 from cairnfs.wire.directory import Entry
 
 WORKERS = 16
 LONG_WORKERS = 2
 _QUEUE_MAX = 64
+_NAMES_AT_ONCE = 1000
 
 
 async def get_file(
@@ -49,6 +43,7 @@ async def get_file(
     tell: OnProgress | None,
 ) -> Tree:
     """The file at `path` becomes the local file."""
+    await on_disk(require_nameable, local)
     version = await open_version(connection, path, at)
     meter = Meter(connection.clock, tell)
     meter.files_total, meter.bytes_total = 1, version.size
@@ -69,7 +64,7 @@ class _Wanted:
 
 
 class GetTree:
-    """One tree on its way."""
+    """One tree on its way. What the local system cannot hold is refused before anything is written."""
 
     def __init__(
         self,
@@ -97,6 +92,7 @@ class GetTree:
         before = self._connection.downloads.received_bytes
         hold = await self._connection.sessions.hold(self._commit)
         try:
+            await self._require_nameable()
             await on_disk(make_directory, self._local, root.mode)
             await self._work()
         finally:
@@ -109,6 +105,23 @@ class GetTree:
             received_bytes=self._connection.downloads.received_bytes - before,
             commit=self._commit,
         )
+
+    async def _require_nameable(self) -> None:
+        """Where the local system does not hold every name, look at all of them first. Raises BadName."""
+        await on_disk(require_nameable, self._local)
+        holds = await on_disk(Capabilities.probe, self._local)
+        if holds.unlimited:
+            return
+        clashes = Clashes(holds, root=self._remote, local=self._local)
+        async with aclosing(walk(self._connection, self._remote, str(self._commit))) as found:
+            batch: list[tuple[bytes, str]] = []
+            async for path, entry in found:
+                batch.append((path, entry.kind))
+                if len(batch) == _NAMES_AT_ONCE:
+                    await on_disk(clashes.see, batch)
+                    batch = []
+        await on_disk(clashes.see, batch)
+        clashes.require_none()
 
     async def _work(self) -> None:
         """Find files and get them, until all is done or one fails."""
@@ -126,10 +139,8 @@ class GetTree:
 
     async def _find(self) -> None:
         """Make the directories and queue the files; afterwards one end for each worker."""
-        taken: set[tuple[bytes, bytes]] = set()
         async with aclosing(walk(self._connection, self._remote, str(self._commit))) as found:
             async for path, entry in found:
-                self._check(path, taken)
                 local = self._local_path(path)
                 if entry.kind == "directory":
                     await on_disk(make_directory, local, entry.mode)
@@ -142,18 +153,6 @@ class GetTree:
     def _local_path(self, path: Path) -> bytes:
         inside = path.removeprefix(self._remote.removesuffix(b"/"))
         return self._local + inside.replace(b"/", os.fsencode(os.sep))
-
-    def _check(self, path: Path, taken: set[tuple[bytes, bytes]]) -> None:
-        """Raise BadName where this system cannot hold the name, or holds it for another one already."""
-        name = rules.base(path)
-        nameable(name)
-        if FOLDS_NAMES:
-            key = (rules.parent(path), same_here(name))
-            if key in taken:
-                raise BadName(
-                    "this system takes this name and another one for the same", path=names.printable(path)
-                )
-            taken.add(key)
 
     async def _get_on(self) -> None:
         """Get files one after the other until there are none left."""

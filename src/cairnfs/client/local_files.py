@@ -1,7 +1,7 @@
 """Files of this machine, as sources and targets of transfers.
 
-What belongs here: finding what lies below a local directory, what the local system cannot name, and
-local failures as Cairn's errors. What does not: the network, writing a file (`draft.py`).
+What belongs here: finding what lies below a local directory, and local failures as Cairn's errors. What
+does not: the network, writing a file (`draft.py`), what names can be held (`local_naming.py`).
 Synchronous: callers run it on another thread.
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import sys
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,11 +49,6 @@ _ERRORS: dict[int, type[CairnError]] = {
 }
 #: Why something is left out that was there a moment ago.
 GONE = "it went away meanwhile"
-#: Whether this system takes some different names for one.
-FOLDS_NAMES = sys.platform in ("win32", "darwin")
-_RESERVED = frozenset(
-    ["con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,24 +171,3 @@ def make_directory(path: bytes, mode: int) -> None:
         if not os.path.isdir(path):
             os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
             os.mkdir(path, (mode & 0o777) | 0o700)
-
-
-def nameable(name: bytes, platform: str = sys.platform) -> None:
-    """Raise BadName for a name that this system cannot hold as it is."""
-    if platform not in ("win32", "darwin"):
-        return
-    try:
-        text = name.decode()
-    except UnicodeDecodeError as error:
-        raise BadName("this system cannot hold a name that is not UTF-8", path=repr(name)) from error
-    if platform == "win32":
-        stem = text.split(".")[0].rstrip(" ").lower()
-        if any(char in '<>:"\\|?*' or char < " " for char in text) or text[-1] in " ." or stem in _RESERVED:
-            raise BadName("this system cannot hold this name", path=text)
-
-
-def same_here(name: bytes, platform: str = sys.platform) -> bytes:
-    """What two names have in common that are one name on this system."""
-    if platform not in ("win32", "darwin"):
-        return name
-    return unicodedata.normalize("NFD", name.decode(errors="replace")).casefold().encode()

@@ -14,9 +14,9 @@ import pytest
 
 from cairnfs.client import local_files, put_tree
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.client.local_files import Found, nameable, same_here
+from cairnfs.client.local_files import Found
 from cairnfs.client.results import Progress, Skipped
-from cairnfs.errors import BadName, Exists, Forbidden, IsADirectory, NoSpace, NotADirectory, NotFound
+from cairnfs.errors import Exists, Forbidden, IsADirectory, NoSpace, NotADirectory, NotFound
 from cairnfs.testing.transport import Fault, FlakyTransport, seeded
 from cairnfs.wire.commits import OPERATIONS_MAX
 from tests.unit.client.conftest import MakeFilesystem
@@ -310,22 +310,6 @@ async def test_a_full_local_disk_is_no_space(files: Filesystem) -> None:
     await files.write_file("/f", b"x")
     with pytest.raises(NoSpace):
         await files.get_file("/f", "/dev/full")
-
-
-@pytest.mark.parametrize(
-    "name", [b"a:b", b"a\\b", b"con", b"NUL.txt", b"dot.", b"space ", b"\xff", b"a?b", b"\x01"]
-)
-def test_names_that_windows_cannot_hold(name: bytes) -> None:
-    with pytest.raises(BadName):
-        nameable(name, "win32")
-    nameable(name, "linux")
-
-
-def test_names_that_are_one_where_names_are_folded() -> None:
-    assert same_here("Ä".encode(), "darwin") == same_here("a\u0308".encode(), "darwin")
-    assert same_here(b"README", "win32") == same_here(b"readme", "win32")
-    assert same_here(b"README", "linux") != same_here(b"readme", "linux")
-    nameable(b"ordinary.txt", "win32")
 
 
 async def test_an_interrupted_tree_leaves_whole_commits(
