@@ -14,11 +14,12 @@ from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.serving import Server
 from cairnfs.net.transport import Transport
+from cairnfs.testing.contracts.events import EventsContract
 from cairnfs.testing.contracts.streaming import StreamingContract
 from cairnfs.testing.contracts.transport import Serve, TransportContract
 
 
-class TestHttp(TransportContract, StreamingContract):
+class TestHttp(TransportContract, StreamingContract, EventsContract):
     @pytest.fixture
     async def transport(self) -> AsyncIterator[Transport]:
         transport = HttpTransport()
@@ -54,7 +55,7 @@ class TestHttpOnUvloop(TestHttp):
         assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
 
 
-class TestInProcess(TransportContract, StreamingContract):
+class TestInProcess(TransportContract, StreamingContract, EventsContract):
     @pytest.fixture
     async def transport(self) -> AsyncIterator[InProcessTransport]:
         transport = InProcessTransport()
