@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tracemalloc
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from cairnfs.client.transfer import ChunkPlane
 from cairnfs.errors import ChunkLost, LengthMismatch, OutcomeUnknown
 from cairnfs.wire.directory import ListReply
+from tests.sparse import make, need_holes
 from tests.unit.gateways.scene import MIB, Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -65,6 +68,29 @@ async def test_ranges(
     await scene.ask("PUT", f"{home}/f", b"0123456789")
     got = await scene.ask("GET", f"{home}/f", range=header)
     assert (got.status, got.body, got.headers.get("content-range")) == (status, body, content_range)
+
+
+async def test_holes_are_zeros_in_pieces(scene: Scene, home: str, tmp_path: Path) -> None:
+    need_holes(tmp_path)
+    local = make(tmp_path / "f", [2**36, b"data" * 1024, 2**36])
+    size = local.stat().st_size
+    await scene.files.put_file(local, f"{home}/f", parents=True)
+    head = await scene.ask("HEAD", f"{home}/f")
+    assert head.headers["content-length"] == str(size)
+    tracemalloc.start()
+    try:
+        got = await scene.ask("GET", f"{home}/f", range=f"bytes={2**35}-{2**35 + 20 * MIB}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (got.status, got.body) == (206, bytes(20 * MIB + 1))
+    assert got.headers["content-range"] == f"bytes {2**35}-{2**35 + 20 * MIB}/{size}"
+    # What the test itself gathers is in it, pieces and whole.
+    assert peak < 20 * MIB * 2 + 8 * MIB, peak
+    got = await scene.ask("GET", f"{home}/f", range=f"bytes={2**36 - 2}-{2**36 + 3}")
+    assert got.body == b"\0\0data"
+    got = await scene.ask("GET", f"{home}/f", range="bytes=-3")
+    assert got.body == bytes(3)
 
 
 async def test_a_range_outside_tells_the_size(scene: Scene, home: str) -> None:
