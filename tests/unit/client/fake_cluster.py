@@ -206,6 +206,7 @@ class FakeCluster:
             size=node.size,
             mode=node.mode,
             owner="alice",
+            group="alice",
             mtime_us=node.mtime_us,
         )
 

@@ -62,6 +62,7 @@ class Names:
             for key in [path, *below]:
                 del tree[key]
             return commits.OperationResult(inode=node.inode)
+        assert isinstance(operation, commits.Rename), "the fake knows no more"
         target = directory.PathText(path=operation.target, path_b64=operation.target_b64).raw()
         if target in tree and not operation.replace:
             raise Exists

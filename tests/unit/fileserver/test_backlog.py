@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from cairnfs.client.commit import commit
+from cairnfs.client.filesystem import Filesystem
 from cairnfs.core.manifest import hash_bytes
 from cairnfs.core.placement import group_of
 from cairnfs.fileserver import backlog
@@ -15,6 +17,7 @@ from cairnfs.net.transport import Request, Transport
 from cairnfs.testing.clock import ManualClock
 from cairnfs.testing.cluster import Cluster, cluster
 from cairnfs.testing.transport import Fault, FlakyTransport
+from cairnfs.wire.commits import SetAttributes
 from cairnfs.wire.endpoints import FETCH_CHUNKS, FORWARD_CHUNKS
 
 CONTENT = b"one disk first" * 1000
@@ -42,6 +45,13 @@ class Passing:
         return sum(sum(way.counts.values()) for way in self.ways)
 
 
+async def someone(here: Cluster) -> Filesystem:
+    """Somebody whose files may be on one disk for a while."""
+    ann = await here.user("ann")
+    await commit(ann.connection.control, [SetAttributes(path="/home/ann", policy="async")])
+    return ann
+
+
 async def is_dirty(here: Cluster) -> bool:
     every = await here.control.driver.read(groups.every)
     return group_of(hash_bytes(CONTENT)) in {group.id for group in every if group.dirty}
@@ -62,7 +72,7 @@ async def test_the_copies_follow_and_the_group_becomes_clean(fault: Fault) -> No
     clock = ManualClock()
     passing = Passing(clock)
     async with cluster(clock=clock, wrap=passing.wrap) as here:
-        ann = await here.user("ann")
+        ann = await someone(here)
         passing.fault = fault
         began = clock.monotonic()
         await ann.write_file(NAME, CONTENT, durability="async")
@@ -95,7 +105,7 @@ async def test_a_fileserver_that_stops_in_order_lets_the_copies_arrive() -> None
     clock = ManualClock()
     passing = Passing(clock)
     async with cluster(clock=clock, wrap=passing.wrap) as here:
-        ann = await here.user("ann")
+        ann = await someone(here)
         passing.fault = Fault.DELAY
         await ann.write_file(NAME, CONTENT, durability="async")
         held = await holders(here)
