@@ -7,43 +7,14 @@ endpoints carry frames (`wire/chunks.py`) instead of JSON on one side and are ma
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any
 
 from cairnfs import errors as e
 from cairnfs.wire import auth, chunks, cluster, commits, directory, sessions, verification
 from cairnfs.wire.codec import Empty
+from cairnfs.wire.endpoint import Endpoint
 
-Q = TypeVar("Q")
-A = TypeVar("A")
-
-Access = Literal["anyone", "user", "admin", "fileserver"]
-Service = Literal["auth", "directory", "locks", "transactions", "cluster", "fileserver"]
-
-
-class Endpoint(NamedTuple, Generic[Q, A]):
-    """One request that a service answers. `path` may hold `{parameters}` of [A-Za-z0-9_-]+.
-
-    Without POST there is no body, and `request` is Empty. `frames`: which side carries chunk frames, not
-    JSON; or "events": a GET whose request is its query string (`wire/queries.py`) and whose answer is a
-    stream of events, each with a `reply` as its data (`wire/events.py`).
-    `access`: "user" is anyone who is logged in, fileservers included. `headers`: those it reads besides
-    what all do, each True where it has to come.
-    """
-
-    name: str
-    service: Service
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    request: type[Q]
-    reply: type[A]
-    access: Access
-    summary: str
-    errors: tuple[type[e.CairnError], ...] = ()
-    frames: Literal["", "request", "reply", "events"] = ""
-    body_max_bytes: int = 1024 * 1024
-    headers: Mapping[str, bool] = {}
-
+__all__ = ["CONTROL", "FILESERVER", "Endpoint"]
 
 _PATHS = (e.BadName, e.PathTooLong, e.NotFound, e.NotADirectory, e.Forbidden)
 _HISTORY = (e.NoSuchCommit, e.BeforeHorizon, e.IncarnationChanged)
