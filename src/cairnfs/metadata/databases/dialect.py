@@ -90,11 +90,16 @@ def inserts_each(sql: str) -> bool:
 def schema(kind: str) -> list[str]:
     """The statements of `schema.sql` for "sqlite" or "postgresql"."""
     source = resources.files("cairnfs.metadata").joinpath("schema.sql").read_text("utf-8")
+    return statements(source, kind)
+
+
+def statements(source: str, kind: str) -> list[str]:
+    """The statements of a schema's text for "sqlite" or "postgresql"."""
     bare = re.sub(r"--[^\n]*", "", source)
     words = (
         {"BYTES": "BLOB", "BIGINT": "INTEGER"} if kind == "sqlite" else {"BYTES": "BYTEA", "CLUSTERED": ""}
     )
-    statements = []
+    translated = []
     for statement in filter(None, map(str.strip, bare.split(";"))):
         text = statement
         for word, meaning in words.items():
@@ -102,8 +107,8 @@ def schema(kind: str) -> list[str]:
         if kind == "sqlite" and text.startswith("CREATE TABLE"):
             text = text.replace("CLUSTERED", "WITHOUT ROWID, STRICT")
             text += "" if text.endswith("STRICT") else " STRICT"
-        statements.append(text)
-    return statements
+        translated.append(text)
+    return translated
 
 
 def _numbered(sql: str, sign: str) -> tuple[str, int]:

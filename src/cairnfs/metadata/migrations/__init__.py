@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.migrations import to_2
 
 #: The schema that this Cairn reads and writes.
 NEWEST = 2
 #: version -> the step from it to the next, given the tx and the kind of database.
-STEPS: Mapping[int, Callable[[Tx, str], None]] = {}
+STEPS: Mapping[int, Callable[[Tx, str], None]] = {1: to_2.bring}
 
 
 def migrate(tx: Tx, kind: str, version: int) -> None:
