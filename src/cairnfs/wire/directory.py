@@ -14,9 +14,21 @@ from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.problems import Problem
-from cairnfs.wire.shapes import AtString, ChunkSize, ETagString, HashBytes, PathBase64, PathString, listed
+from cairnfs.wire.shapes import (
+    AtString,
+    Bytes,
+    ChunkSize,
+    ETagString,
+    HashBytes,
+    PathBase64,
+    PathString,
+    listed,
+)
 
 STAT_PATHS_MAX = 1000
+XATTRS_PATHS_MAX = 1000
+#: Names and values in one reply, counted before they are written down, unless one path alone has more.
+XATTRS_REPLY_BYTES = 16 * 1024 * 1024
 LIST_ENTRIES_MAX = 1000
 OPEN_CHUNKS_MAX = 16384
 
@@ -152,3 +164,38 @@ class OpenReply(Reply, kw_only=True):
     offset: int = 0
     chunks: list[ChunkRef] = []
     next_start: int | None = None
+
+
+class XattrsRequest(Request, kw_only=True):
+    """At most XATTRS_PATHS_MAX paths. With `follow`, what symlinks lead to; else the symlinks themselves."""
+
+    paths: Annotated[list[PathText], listed(XATTRS_PATHS_MAX, 1)]
+    at: AtString | None = None
+    follow: bool = True
+
+
+class XattrText(Reply, kw_only=True):
+    """One extended attribute; its name is bytes, see `wire.names`."""
+
+    name: str
+    name_b64: str | None = None
+    value: Bytes
+
+    def raw_name(self) -> bytes:
+        """The name's bytes."""
+        return names.from_text(self.name, self.name_b64)
+
+
+class XattrsResult(Reply, kw_only=True):
+    """Exactly one of the two: the attributes that the caller may see, or why there are none to tell."""
+
+    xattrs: list[XattrText] | None = None
+    error: Problem | None = None
+
+
+class XattrsReply(Reply, kw_only=True):
+    """Results in the order of the request, for its first paths: one at least, all that the reply can hold."""
+
+    commit: int
+    incarnation: int
+    results: list[XattrsResult]

@@ -11,10 +11,20 @@ from cairnfs.control.people import person
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import list as listing
 from cairnfs.metadata.ops.open import open_file
+from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
-from cairnfs.wire.directory import ListReply, ListRequest, OpenReply, OpenRequest, StatReply, StatRequest
+from cairnfs.wire.directory import (
+    ListReply,
+    ListRequest,
+    OpenReply,
+    OpenRequest,
+    StatReply,
+    StatRequest,
+    XattrsReply,
+    XattrsRequest,
+)
 
 
 class DirectoryRoutes:
@@ -29,6 +39,7 @@ class DirectoryRoutes:
             endpoints.STAT.name: self.stat,
             endpoints.LIST.name: self.list,
             endpoints.OPEN.name: self.open,
+            endpoints.XATTRS.name: self.xattrs,
         }
 
     async def stat(self, context: Context, request: StatRequest) -> StatReply:
@@ -45,3 +56,8 @@ class DirectoryRoutes:
         """A file's version and its chunks."""
         who = person(context)
         return await self._driver.read(lambda tx: open_file(tx, who, request))
+
+    async def xattrs(self, context: Context, request: XattrsRequest) -> XattrsReply:
+        """Extended attributes of what paths lead to."""
+        who = person(context)
+        return await self._driver.read(lambda tx: read_xattrs(tx, who, request))
