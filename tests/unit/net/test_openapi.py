@@ -9,8 +9,9 @@ import pytest
 
 from cairnfs.net.openapi import document
 from cairnfs.wire.endpoints import CONTROL, FILESERVER, Endpoint
+from tests.unit.net import service
 
-TABLES = {"control": CONTROL, "fileserver": FILESERVER}
+TABLES = {"control": CONTROL, "fileserver": FILESERVER, "toy": service.TABLE}
 
 
 @pytest.fixture(params=TABLES)
@@ -68,6 +69,30 @@ def test_frames_are_binary() -> None:
     put = paths["/v1/chunks/put"]["post"]["requestBody"]["content"]
     get = paths["/v1/chunks/get"]["post"]["responses"]["200"]["content"]
     assert put.keys() == get.keys() == {"application/vnd.cairn.chunks"}
+
+
+def test_a_stream_of_events_is_asked_for_by_parameters() -> None:
+    made = document(service.TABLE, "Cairn")
+    watch = made["paths"]["/v1/watch"]["get"]
+    assert "requestBody" not in watch
+    query = {one["name"]: one for one in watch["parameters"] if one.get("in") == "query"}
+    assert {name: one["required"] for name, one in query.items()} == {
+        "path": True,
+        "since": False,
+        "deep": False,
+    }
+    assert query["path"]["schema"] == {"type": "string"}
+    assert "bytes" in query["path"]["description"]
+    assert query["since"]["schema"]["anyOf"][0] == {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+    assert "last-event-id" in [one.get("name") for one in watch["parameters"]]
+    (media,) = watch["responses"]["200"]["content"].items()
+    assert media == (
+        "text/event-stream",
+        {"schema": {"type": "string", "contentSchema": {"$ref": "#/components/schemas/Say"}}},
+    )
+    assert "unknown_field" in watch["responses"]["400"]["description"]
+    assert "before_horizon" in watch["responses"]["410"]["description"]
+    assert "Look" not in made["components"]["schemas"]
 
 
 def test_paths_of_mounts_can_be_added() -> None:
