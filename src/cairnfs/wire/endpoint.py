@@ -39,3 +39,8 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     frames: Literal["", "request", "reply", "events"] = ""
     body_max_bytes: int = 1024 * 1024
     headers: Mapping[str, bool] = {}
+
+
+#: What many endpoints answer besides what is their own.
+PATHS = (e.BadName, e.PathTooLong, e.NotFound, e.NotADirectory, e.SymlinkLoop, e.Forbidden)
+HISTORY = (e.NoSuchCommit, e.NoSuchSnapshot, e.BeforeHorizon, e.IncarnationChanged)

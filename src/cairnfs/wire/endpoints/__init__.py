@@ -1,0 +1,66 @@
+"""The one table of endpoints: from it come the server's routes, the client's stubs and OpenAPI.
+
+What belongs here: method, path, messages, who may call, which errors to expect, a module for each
+service. What does not: how an endpoint is served (`net/serving`) or called (`net/calls.py`). Some of the
+chunk plane's endpoints carry frames (`wire/chunks.py`) instead of JSON on one side and are marked so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairnfs.wire.endpoint import Endpoint as Endpoint
+from cairnfs.wire.endpoints import auth, cluster, directory, fileserver, locks, transactions
+from cairnfs.wire.endpoints.auth import (
+    INVITATION as INVITATION,
+    JOIN_TOKEN as JOIN_TOKEN,
+    KEYS as KEYS,
+    LOGIN as LOGIN,
+    LOGOUT as LOGOUT,
+    PASSWORD as PASSWORD,
+    REFRESH as REFRESH,
+    SIGNUP as SIGNUP,
+    WHOAMI as WHOAMI,
+)
+from cairnfs.wire.endpoints.cluster import (
+    CLUSTER_MAP as CLUSTER_MAP,
+    HEARTBEAT as HEARTBEAT,
+    JOIN as JOIN,
+    REGISTER as REGISTER,
+    STATUS as STATUS,
+    VERIFY_DATABASE as VERIFY_DATABASE,
+    VERIFY_GROUPS as VERIFY_GROUPS,
+)
+from cairnfs.wire.endpoints.directory import (
+    LIST as LIST,
+    OPEN as OPEN,
+    STAT as STAT,
+    XATTRS as XATTRS,
+)
+from cairnfs.wire.endpoints.fileserver import (
+    FETCH_CHUNKS as FETCH_CHUNKS,
+    FORWARD_CHUNKS as FORWARD_CHUNKS,
+    GET_CHUNKS as GET_CHUNKS,
+    INVENTORY as INVENTORY,
+    PUT_CHUNKS as PUT_CHUNKS,
+)
+from cairnfs.wire.endpoints.locks import (
+    BEGIN_SESSION as BEGIN_SESSION,
+    END_SESSION as END_SESSION,
+    RENEW_SESSION as RENEW_SESSION,
+)
+from cairnfs.wire.endpoints.transactions import (
+    COMMIT as COMMIT,
+    SETTLE as SETTLE,
+)
+
+#: What the control plane serves.
+CONTROL: tuple[Endpoint[Any, Any], ...] = (
+    *auth.ENDPOINTS,
+    *directory.ENDPOINTS,
+    *transactions.ENDPOINTS,
+    *locks.ENDPOINTS,
+    *cluster.ENDPOINTS,
+)
+#: What a fileserver serves.
+FILESERVER: tuple[Endpoint[Any, Any], ...] = fileserver.ENDPOINTS

@@ -1,0 +1,55 @@
+"""The transaction service: single-shot commits, and settling lost answers."""
+
+from __future__ import annotations
+
+from cairnfs import errors as e
+from cairnfs.wire import commits
+from cairnfs.wire.endpoint import PATHS, Endpoint
+
+COMMIT = Endpoint(
+    "commit",
+    "transactions",
+    "POST",
+    "/v1/commits",
+    commits.CommitRequest,
+    commits.CommitReply,
+    "user",
+    "Change many paths at one instant, or nothing",
+    (
+        *PATHS,
+        e.IsADirectory,
+        e.Exists,
+        e.NotEmpty,
+        e.RenameIntoItself,
+        e.RootIsFixed,
+        e.VersionChanged,
+        e.IncarnationChanged,
+        e.SessionEnded,
+        e.NotDurable,
+        e.ReceiptInvalid,
+        e.RequestReused,
+        e.Aborted,
+        e.TooManyOperations,
+        e.LengthMismatch,
+        e.DeadlineExceeded,
+        e.Busy,
+    ),
+    body_max_bytes=commits.COMMIT_BODY_MAX_BYTES,
+)
+SETTLE = Endpoint(
+    "settle",
+    "transactions",
+    "POST",
+    "/v1/commits/settle",
+    commits.SettleRequest,
+    commits.SettleReply,
+    "user",
+    "The outcome of a commit whose answer was lost",
+    (e.Busy,),
+)
+
+#: All of them, in the order of the documents.
+ENDPOINTS = (
+    COMMIT,
+    SETTLE,
+)
