@@ -51,10 +51,12 @@ async def test_any_layouts_come_back_as_they_were(files: Filesystem, tmp_path: P
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     for number in range(6):
         make(tmp_path / "tree" / "deep" / f"{number}", any_layout(dice, dice.randrange(1, 8)))
+    make(tmp_path / "tree" / "vast", [2**40, b"end"])
     make(tmp_path / "tree" / "short", [b"a" * 5, 512 * KIB, b"b"])
     make(tmp_path / "tree" / "data", [dice.randbytes(2 * MIB)])
     put = await files.put_tree(tmp_path / "tree", f"{HOME}/tree")
     taken = sum(taken_bytes(one) for one in (tmp_path / "tree").rglob("*") if one.is_file())
+    assert put.commits == 1
     # Only holes that are short, or a block's rest, go as zeros.
     assert put.sent_bytes <= taken + 50 * (HOLE_LEAST_BYTES + 8 * KIB)
     await files.get_tree(f"{HOME}/tree", tmp_path / "back")

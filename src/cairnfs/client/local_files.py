@@ -61,8 +61,13 @@ class Found:
     size: int
     mode: int
     mtime_us: int
-    #: Whether it takes so little room that it may have a hole worth keeping.
-    sparse: bool = False
+    #: Bytes that it takes on its disk.
+    stored: int
+
+    @property
+    def sparse(self) -> bool:
+        """Whether it takes so little room that it may have a hole worth keeping."""
+        return self.size - self.stored >= HOLE_LEAST_BYTES
 
 
 @contextmanager
@@ -138,14 +143,14 @@ def _found(path: bytes, inside: bytes, status: os.stat_result) -> Found:
         status.st_size if stat.S_ISREG(status.st_mode) else 0,
         stat.S_IMODE(status.st_mode) & 0o777,
         status.st_mtime_ns // 1000,
-        _sparse(status),
+        _stored(status),
     )
 
 
-def _sparse(status: os.stat_result) -> bool:
-    """By POSIX's blocks of 512 bytes; other systems do not tell."""
+def _stored(status: os.stat_result) -> int:
+    """By POSIX's blocks of 512 bytes; where the system does not tell, what a file without holes takes."""
     blocks: int | None = getattr(status, "st_blocks", None)
-    return blocks is not None and status.st_size - blocks * 512 >= HOLE_LEAST_BYTES
+    return status.st_size if blocks is None else blocks * 512
 
 
 def read_short(path: bytes, most: int) -> bytes | None:

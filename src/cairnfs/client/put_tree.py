@@ -33,7 +33,14 @@ from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
 from cairnfs.core import names as rules
-from cairnfs.core.chunking import CUT_AVERAGE_BYTES, SINGLE_MAX_BYTES, split
+from cairnfs.core.chunking import (
+    CUT_AVERAGE_BYTES,
+    HOLE_ALIGN_BYTES,
+    HOLE_LEAST_BYTES,
+    SINGLE_MAX_BYTES,
+    split,
+)
+from cairnfs.core.manifest import HOLE_MAX_BYTES
 from cairnfs.errors import IsADirectory, NotADirectory, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
@@ -149,7 +156,7 @@ class PutTree:
                 if isinstance(entry, Skipped):
                     self._skip(entry)
                     continue
-                cut = 1 + entry.size // CUT_AVERAGE_BYTES
+                cut = _chunks(entry)
                 if len(window) == OPERATIONS_MAX or chunks + cut > _WINDOW_CHUNKS:
                     yield window
                     window, chunks = [], 0
@@ -256,6 +263,15 @@ class PutTree:
 
 def _take(found: Iterator[Found | Skipped]) -> list[Found | Skipped]:
     return [entry for _, entry in zip(range(_SCAN_ENTRIES), found, strict=False)]
+
+
+def _chunks(found: Found) -> int:
+    """How many chunks and holes a file may have, roughly."""
+    if not found.sparse:
+        return 1 + found.size // CUT_AVERAGE_BYTES
+    # At worst every block that is stored stands alone between two holes.
+    turns = min(found.stored // HOLE_ALIGN_BYTES, found.size // HOLE_LEAST_BYTES)
+    return 1 + 2 * turns + found.size // HOLE_MAX_BYTES
 
 
 def _runs(window: list[Found]) -> Iterator[list[Found]]:
