@@ -1,0 +1,44 @@
+"""Looking back: the log of changes, and where things were at many commits at once.
+
+What belongs here: reading `change` and `commits` by number, and names and versions as of a commit that each
+given row names itself, so that many commits are looked at in one statement. What does not: writing them
+(`rows/commits`), what they mean (`ops`). Any thread, inside a tx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cairnfs.ids import CommitNumber, InodeId
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.rows.nodes import Dentry, Version
+
+#: An inode as of a commit.
+Then = tuple[InodeId, CommitNumber]
+
+_GIVEN = "id BIGINT, then_at BIGINT"
+_DENTRY = ", ".join(f"d.{name}" for name in Dentry.__struct_fields__)
+_VERSION = ", ".join(f"v.{name}" for name in Version.__struct_fields__)
+
+
+def names_then(tx: Tx, places: Collection[Then]) -> list[tuple[CommitNumber, Dentry]]:
+    """The traced names that these inodes had, each as of its commit, which stands before it."""
+    rows = tx.rows_given(
+        f"SELECT g.then_at, {_DENTRY} FROM {{given}} AS g CROSS JOIN dentry AS d"
+        " WHERE d.inode = g.id AND d.traced = 1 AND d.died > g.then_at AND d.born <= g.then_at",
+        _GIVEN,
+        list(places),
+    )
+    return [(row[0], Dentry(*row[1:])) for row in rows]
+
+
+def versions_then(tx: Tx, places: Collection[Then]) -> dict[Then, Version]:
+    """The versions that these inodes had, each as of its commit; one that had none is left out."""
+    rows = tx.rows_given(
+        f"SELECT g.then_at, {_VERSION} FROM {{given}} AS g CROSS JOIN version AS v"
+        " WHERE v.inode = g.id AND v.died > g.then_at AND v.born ="
+        " (SELECT max(w.born) FROM version AS w WHERE w.inode = g.id AND w.born <= g.then_at)",
+        _GIVEN,
+        list(places),
+    )
+    return {(row[1], row[0]): Version(*row[1:]) for row in rows}
