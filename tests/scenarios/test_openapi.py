@@ -139,7 +139,9 @@ def test_whatever_is_asked_is_answered_as_announced(
     headers = {} if caller == NOBODY else {"Authorization": f"Bearer {cluster.tokens[caller]}"}
     assert len(questions[service]) == 2 * len({"control": CONTROL, "fileserver": FILESERVER}[service])
     for each in questions[service]:
-        ask(each, caller, headers, seed)
+        # A stream of events has no end to wait for: who may have one is told elsewhere what it says.
+        if each.endpoint.frames != "events" or not may_call(each.endpoint, caller):
+            ask(each, caller, headers, seed)
 
 
 def ask(questions: Questions, caller: str, headers: dict[str, str], seed: int) -> None:
