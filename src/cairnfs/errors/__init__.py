@@ -13,7 +13,7 @@
     ├── Conflict        it may be right, but not in this state          exit 5
     │   └── Exists, NotADirectory, IsADirectory, SymlinkLoop, LinkToDirectory, NotEmpty,
     │       RenameIntoItself, RootIsFixed, VersionChanged, IncarnationChanged, SessionEnded,
-    │       NotDurable, Aborted, Locked
+    │       NotDurable, Aborted, LastAdministrator, Locked
     ├── Unavailable     try again                                       exit 6
     │   └── Busy, DeadlineExceeded, OutcomeUnknown, TooFewCopies, NotAMember, ChunkNotYet,
     │       Unreachable, TooManyLogins
@@ -38,6 +38,7 @@ from cairnfs.errors.conflicts import (
     Exists as Exists,
     IncarnationChanged as IncarnationChanged,
     IsADirectory as IsADirectory,
+    LastAdministrator as LastAdministrator,
     LinkToDirectory as LinkToDirectory,
     NotADirectory as NotADirectory,
     NotDurable as NotDurable,

@@ -31,6 +31,12 @@ class SymlinkLoop(Conflict):
     code, errno = "symlink_loop", _errno.ELOOP
 
 
+class LastAdministrator(Conflict):
+    """Somebody has to be an active administrator: the last one stays."""
+
+    code, default_hint = "last_administrator", "make somebody else one first: cairn user role NAME admin"
+
+
 class LinkToDirectory(Conflict):
     """A directory has one name; a symlink can lead to it too."""
 
