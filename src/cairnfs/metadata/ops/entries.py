@@ -21,6 +21,9 @@ from cairnfs.wire import names as texts
 from cairnfs.wire.directory import Entry
 
 
+Kind = Literal["file", "directory", "symlink"]
+
+
 class Found(NamedTuple):
     """What a name leads to. `name` is empty for the root."""
 
@@ -103,7 +106,7 @@ def _entry(
     return Entry(
         name=name,
         name_b64=base64,
-        kind=cast(Literal["file", "directory", "symlink"], one.kind),
+        kind=cast("Kind", one.kind),
         inode=version.inode,
         etag=f"{sight.clock.incarnation}.{version.inode}.{version.born}",
         commit=version.born,
