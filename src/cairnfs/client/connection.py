@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.control import Control
 from cairnfs.client.credentials import TokenSource
 from cairnfs.client.download import Downloads
+from cairnfs.client.policies import Policies
 from cairnfs.client.results import Durability
 from cairnfs.client.retry import Patience
 from cairnfs.client.session import Sessions
@@ -45,6 +47,7 @@ class Connection:
         self.cluster = Cluster(self.control, cluster_id)
         self.plane = ChunkPlane(transport, clock, tokens)
         self.sessions = Sessions(self.control, label)
+        self.policies = Policies(self.control)
         self.budget = budget or Budget()
         self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock)
 
@@ -71,3 +74,12 @@ class Connection:
         await self.downloads.close()
         await self.sessions.close()
         self.control.closed = True
+
+
+class Connected(Protocol):
+    """What has a connection: `Filesystem`, whose verbs are functions of one of these."""
+
+    @property
+    def connection(self) -> Connection:
+        """Of one caller to one cluster."""
+        ...

@@ -13,20 +13,20 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, TypeVar, overload
 
+from cairnfs.client import attributes, changing, links, listing, xattrs
 from cairnfs.client import commit as commits
-from cairnfs.client import listing
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_tree import GetTree, get_file
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.put_tree import PutTree, put_file
 from cairnfs.client.reading import Reader, Version, open_version
-from cairnfs.client.results import Committed, Durability, OnProgress, Tree, Written
+from cairnfs.client.results import Durability, OnProgress, Tree, Written
 from cairnfs.client.sources import Content
 from cairnfs.client.writing import Target, Writer, write_file
 from cairnfs.errors import BadRange, BadRequest, CairnError, NotADirectory
 from cairnfs.wire import auth, cluster, endpoints, names
-from cairnfs.wire.commits import MakeDirectory, Operation, Remove, Rename, SettleReply
+from cairnfs.wire.commits import SettleReply
 from cairnfs.wire.directory import Entry
 from cairnfs.wire.endpoints import Endpoint
 
@@ -74,17 +74,18 @@ class Filesystem:
         *,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
         mode: int | None = None,
-        mtime_us: int | None = None,
+        mtime_ns: int | None = None,
     ) -> Written:
         """Give a file this content as its new version, whole or not at all.
 
         `data`: bytes, a binary file, or an iterator of bytes. `expected`: the ETag that must be there
-        now, or "none" for a new file. Raises VersionChanged, Exists, IsADirectory, NotFound (a missing
+        now, or "none" for a new file. `durability` strengthens what the directory asks for; `mtime_ns` is
+        the time of change in ns since 1970. Raises VersionChanged, Exists, IsADirectory, NotFound (a missing
         directory on the way, without `parents`), Forbidden, TooFewCopies, NoSpace.
         """
-        target = Target(as_path(path), expected, parents, durability, mode, mtime_us)
+        target = Target(as_path(path), expected, parents, durability, mode, mtime_ns)
         return await write_file(self.connection, target, data)
 
     @overload
@@ -97,7 +98,7 @@ class Filesystem:
         *,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
     ) -> Writer: ...
     async def open(
         self,
@@ -107,7 +108,7 @@ class Filesystem:
         at: At = None,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
     ) -> Reader | Writer:
         """A file to read ("rb", one version) or to write ("wb", published at close); see `write_file`."""
         if mode == "rb":
@@ -118,17 +119,28 @@ class Filesystem:
         self._writers.add(writer)
         return writer
 
-    async def stat(self, path: PathLike, at: At = None) -> Entry:
-        """What a path leads to. Raises NotFound, NotADirectory, Forbidden."""
-        (result,) = await self.stat_many([path], at)
+    async def stat(self, path: PathLike, at: At = None, *, follow: bool = True) -> Entry:
+        """What a path leads to; without `follow` a symlink itself.
+
+        Raises NotFound, NotADirectory, SymlinkLoop, Forbidden.
+        """
+        (result,) = await self.stat_many([path], at, follow=follow)
         if isinstance(result, CairnError):
             raise result
         return result
 
-    async def stat_many(self, paths: Sequence[PathLike], at: At = None) -> Sequence[Entry | CairnError]:
+    async def lstat(self, path: PathLike, at: At = None) -> Entry:
+        """What is at a path, be it a symlink. Raises as `stat`."""
+        return await self.stat(path, at, follow=False)
+
+    async def stat_many(
+        self, paths: Sequence[PathLike], at: At = None, *, follow: bool = True
+    ) -> Sequence[Entry | CairnError]:
         """What paths lead to at one commit, in their order: an entry, or why there is none."""
         checked, moment = [as_path(path) for path in paths], as_at(at)
-        return (await listing.stat_paths(self.connection, checked, moment)).results if checked else []
+        if not checked:
+            return []
+        return (await listing.stat_paths(self.connection, checked, moment, follow=follow)).results
 
     async def list(self, path: PathLike, at: At = None) -> AsyncGenerator[Entry, None]:
         """A directory's entries in the order of their names' bytes, all at one commit."""
@@ -140,34 +152,20 @@ class Filesystem:
         async for found in listing.walk(self.connection, as_path(path), as_at(at)):
             yield found
 
-    async def mkdir(self, path: PathLike, *, parents: bool = False, mode: int | None = None) -> Committed:
-        """Make a directory; with `parents` those on the way too, and then one may be there. Raises Exists."""
-        text, base64 = names.to_text(as_path(path))
-        return await self._change(MakeDirectory(path=text, path_b64=base64, parents=parents, mode=mode))
-
-    async def remove(
-        self, path: PathLike, *, recursive: bool = False, expected: str | None = None
-    ) -> Committed:
-        """Remove a file or an empty directory, or with `recursive` all below. Raises NotFound, NotEmpty."""
-        text, base64 = names.to_text(as_path(path))
-        return await self._change(Remove(path=text, path_b64=base64, recursive=recursive, expected=expected))
-
-    async def rename(
-        self, path: PathLike, target: PathLike, *, replace: bool = True, expected: str | None = None
-    ) -> Committed:
-        """Give a file or directory another path, as POSIX does. Raises Exists, NotEmpty, RenameIntoItself."""
-        text, base64 = names.to_text(as_path(path))
-        to_text, to_base64 = names.to_text(as_path(target))
-        return await self._change(
-            Rename(
-                path=text,
-                path_b64=base64,
-                target=to_text,
-                target_b64=to_base64,
-                replace=replace,
-                expected=expected,
-            )
-        )
+    mkdir = changing.mkdir
+    remove = changing.remove
+    rename = changing.rename
+    copy = changing.copy
+    symlink = links.symlink
+    link = links.link
+    readlink = links.readlink
+    chmod = attributes.chmod
+    chown = attributes.chown
+    touch = attributes.touch
+    set_policy = attributes.set_policy
+    get_xattrs = xattrs.get_xattrs
+    set_xattr = xattrs.set_xattr
+    remove_xattr = xattrs.remove_xattr
 
     async def put_file(
         self,
@@ -176,7 +174,7 @@ class Filesystem:
         *,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
         preserve: bool = False,
         progress: OnProgress | None = None,
     ) -> Tree:
@@ -203,7 +201,7 @@ class Filesystem:
         local: LocalPath,
         remote: PathLike,
         *,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
         preserve: bool = False,
         progress: OnProgress | None = None,
     ) -> Tree:
@@ -228,7 +226,7 @@ class Filesystem:
     ) -> Tree:
         """Get everything below `remote`, as of one commit, below a local directory, made if missing."""
         path = as_path(remote)
-        stats = await listing.stat_paths(self.connection, [path], as_at(at))
+        stats = await listing.stat_paths(self.connection, [path], as_at(at), follow=True)
         root = stats.results[0]
         if isinstance(root, CairnError):
             raise root
@@ -268,10 +266,6 @@ class Filesystem:
         await self.connection.close()
         if self._owns_transport:
             await self.connection.transport.close()
-
-    async def _change(self, operation: Operation) -> Committed:
-        reply = await commits.commit(self.connection.control, [operation])
-        return Committed(reply.commit, reply.at_us, reply.results[0].etag)
 
     async def __aenter__(self) -> Filesystem:
         return self

@@ -30,17 +30,20 @@ class Stats(NamedTuple):
     results: list[Entry | CairnError]
 
 
-async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | None) -> Stats:
-    """Look up any number of paths. Raises only what concerns all of them."""
+async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | None, *, follow: bool) -> Stats:
+    """Look up any number of paths; with `follow` what symlinks lead to. Raises only what concerns all."""
     results: list[Entry | CairnError] = []
-    commit = 0
+    commit, now = 0, at is None
     for start in range(0, max(len(paths), 1), STAT_PATHS_MAX):
-        page = [PathText.of(path) for path in paths[start : start + STAT_PATHS_MAX]]
-        reply = await connection.control.ask(endpoints.STAT, StatRequest(paths=page, at=at))
+        page = paths[start : start + STAT_PATHS_MAX]
+        request = StatRequest(paths=[PathText.of(path) for path in page], at=at, follow=follow)
+        reply = await connection.control.ask(endpoints.STAT, request)
         commit, at = reply.commit, str(reply.commit)
-        for result in reply.results:
+        for path, result in zip(page, reply.results, strict=True):
             if result.entry is not None:
                 results.append(result.entry)
+                if now:
+                    connection.policies.see(path, result.entry)
             elif result.error is not None:
                 results.append(problems.to_error(result.error))
             else:

@@ -60,7 +60,7 @@ async def put_file(
 ) -> Tree:
     """One local file becomes the file at the target's path, with its mode."""
     found = await on_disk(look, local)
-    target = replace(target, mode=found.mode, mtime_us=found.mtime_us if preserve else None)
+    target = replace(target, mode=found.mode, mtime_ns=found.mtime_us * 1000 if preserve else None)
     if found.directory:
         raise IsADirectory("local: it is a directory, not a file", path=names.printable(found.path))
     meter = Meter(connection.clock, tell)
@@ -82,14 +82,14 @@ class PutTree:
         local: LocalPath,
         remote: Path,
         *,
-        durability: Durability,
+        durability: Durability | None,
         preserve: bool,
         tell: OnProgress | None,
     ) -> None:
         self._connection = connection
         self._local = local
         self._remote = remote
-        self._durability: Durability = durability
+        self._durability = durability
         self._preserve = preserve
         self._meter = Meter(connection.clock, tell)
         self._directories = 0
@@ -183,7 +183,9 @@ class PutTree:
                 return
 
     async def _put_once(self, window: list[Found], before: asyncio.Task[None] | None, part: Part) -> None:
-        async with self._connection.upload(self._durability) as upload:
+        async with self._connection.upload(
+            self._connection.policies.guess(self._remote, self._durability)
+        ) as upload:
             operations = await self._operations(window, upload, part)
             receipts = await upload.finish()
             if before is not None:
@@ -253,7 +255,7 @@ class PutTree:
             self._path(found),
             durability=self._durability,
             mode=found.mode,
-            mtime_us=found.mtime_us if self._preserve else None,
+            mtime_ns=found.mtime_us * 1000 if self._preserve else None,
         )
 
     def _directory(self, found: Found) -> MakeDirectory:

@@ -78,12 +78,24 @@ class Client:
     read_stream = _iterating(Filesystem.read_stream, 1)
     write_file = _blocking(Filesystem.write_file)
     stat = _blocking(Filesystem.stat)
+    lstat = _blocking(Filesystem.lstat)
     stat_many = _blocking(Filesystem.stat_many)
     list = _iterating(Filesystem.list, _ENTRIES)
     walk = _iterating(Filesystem.walk, _ENTRIES)
     mkdir = _blocking(Filesystem.mkdir)
     remove = _blocking(Filesystem.remove)
     rename = _blocking(Filesystem.rename)
+    copy = _blocking(Filesystem.copy)
+    symlink = _blocking(Filesystem.symlink)
+    link = _blocking(Filesystem.link)
+    readlink = _blocking(Filesystem.readlink)
+    chmod = _blocking(Filesystem.chmod)
+    chown = _blocking(Filesystem.chown)
+    touch = _blocking(Filesystem.touch)
+    set_policy = _blocking(Filesystem.set_policy)
+    get_xattrs = _blocking(Filesystem.get_xattrs)
+    set_xattr = _blocking(Filesystem.set_xattr)
+    remove_xattr = _blocking(Filesystem.remove_xattr)
     put_file = _blocking(Filesystem.put_file)
     get_file = _blocking(Filesystem.get_file)
     put_tree = _blocking(Filesystem.put_tree)
@@ -103,7 +115,7 @@ class Client:
         *,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
     ) -> FileWriter: ...
     def open(
         self,
@@ -113,7 +125,7 @@ class Client:
         at: At = None,
         expected: str | None = None,
         parents: bool = False,
-        durability: Durability = "majority",
+        durability: Durability | None = None,
     ) -> io.BufferedReader | FileWriter:
         """A file to read, seekable; or to write, published at `close()` unless the body of `with` raises."""
         through, filesystem = self.inside()

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 
+from cairnfs.client.attributes import parts
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
 from cairnfs.client.results import Durability, Written
 from cairnfs.client.sources import Buffer, Content, chunks_of, position, replayable, rewind, settled
-from cairnfs.errors import BadRequest, NotDurable, ReceiptInvalid, SessionEnded
+from cairnfs.errors import BadRequest, CairnError, NotDurable, ReceiptInvalid, SessionEnded
 from cairnfs.ids import Path
 from cairnfs.wire import names
-from cairnfs.wire.commits import CommitReply, Write
+from cairnfs.wire.commits import Attributes, CommitReply, Write
 from cairnfs.wire.directory import ChunkRef
 
 #: So often is a whole upload made, where the cluster says that an earlier one no longer counts.
@@ -34,18 +36,21 @@ Moved = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how a file is written; see `wire.commits.Write`."""
+    """Where and how a file is written; see `wire.commits.Write`. `durability` None: as its directory asks."""
 
     path: Path
     expected: str | None = None
     parents: bool = False
-    durability: Durability = "majority"
+    durability: Durability | None = None
     mode: int | None = None
-    mtime_us: int | None = None
+    mtime_ns: int | None = None
+    attributes: Attributes | None = None
+    follow: bool = True
 
     def operation(self, chunks: list[ChunkRef]) -> Write:
         """The operation that gives the path these chunks."""
         text, base64 = names.to_text(self.path)
+        mtime_us, mtime_sub_ns = parts(self.mtime_ns)
         return Write(
             path=text,
             path_b64=base64,
@@ -54,7 +59,10 @@ class Target:
             expected=self.expected,
             parents=self.parents,
             mode=self.mode,
-            mtime_us=self.mtime_us,
+            mtime_us=mtime_us,
+            mtime_sub_ns=mtime_sub_ns,
+            attributes=self.attributes,
+            follow=self.follow,
             durability=self.durability,
         )
 
@@ -80,7 +88,10 @@ async def write_file(
 
         try:
             return await _write_once(connection, target, content, tell)
-        except VOID:
+        except VOID as error:
+            if isinstance(error, NotDurable):
+                with suppress(CairnError):
+                    await connection.policies.learn(target.path, refused=True)
             if not again or made == UPLOADS_MAX:
                 raise
             rewind(content, start)
@@ -95,7 +106,7 @@ async def _write_once(connection: Connection, target: Target, content: Content, 
         # An empty file has no chunks: no upload, no session.
         reply = await commit(connection.control, [target.operation([])])
         return _written(reply, 0, 0)
-    async with connection.upload(target.durability) as upload:
+    async with connection.upload(connection.policies.guess(target.path, target.durability)) as upload:
         chunks = [ChunkRef(*first[0])]
         await upload.add(*first)
         moved(first[0].size)
