@@ -8,14 +8,19 @@ given row names itself, so that many commits are looked at in one statement. Wha
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
-from cairnfs.ids import CommitNumber, InodeId
+from cairnfs.ids import CommitNumber, InodeId, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows.nodes import Dentry, Version
 
 #: An inode as of a commit.
 Then = tuple[InodeId, CommitNumber]
 
+_SIZES = (
+    "SELECT c.number, COALESCE(length(h.entries), 0) FROM commits AS c"
+    " LEFT JOIN change AS h ON h.commit_number = c.number"
+)
 _GIVEN = "id BIGINT, then_at BIGINT"
 _DENTRY = ", ".join(f"d.{name}" for name in Dentry.__struct_fields__)
 _VERSION = ", ".join(f"v.{name}" for name in Version.__struct_fields__)
@@ -42,3 +47,41 @@ def versions_then(tx: Tx, places: Collection[Then]) -> dict[Then, Version]:
         list(places),
     )
     return {(row[1], row[0]): Version(*row[1:]) for row in rows}
+
+
+class Commit(NamedTuple):
+    """A commit as the log tells it, with its changes as they are kept; empty where it changed nothing."""
+
+    number: CommitNumber
+    at_us: int
+    user_id: UserId
+    message: str
+    entries: bytes
+
+
+def sizes_after(tx: Tx, number: CommitNumber, limit: int) -> list[tuple[CommitNumber, int]]:
+    """The commits after this one, in order, and the bytes of their changes."""
+    rows = tx.rows(f"{_SIZES} WHERE c.number > ? ORDER BY c.number LIMIT ?", number, limit)
+    return [(row[0], row[1]) for row in rows]
+
+
+def sizes_until(
+    tx: Tx, number: CommitNumber, after: CommitNumber, limit: int
+) -> list[tuple[CommitNumber, int]]:
+    """The commits up to this one that are beyond `after`, newest first, and the bytes of their changes."""
+    rows = tx.rows(
+        f"{_SIZES} WHERE c.number <= ? AND c.number > ? ORDER BY c.number DESC LIMIT ?", number, after, limit
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def commits(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Commit]:
+    """These commits with their changes, by number."""
+    rows = tx.rows_given(
+        "SELECT c.number, c.at_us, c.user_id, c.message, h.entries"
+        " FROM {given} AS g CROSS JOIN commits AS c LEFT JOIN change AS h ON h.commit_number = c.number"
+        " WHERE c.number = g.number",
+        "number BIGINT",
+        [(number,) for number in numbers],
+    )
+    return {row[0]: Commit(*row[:4], row[4] or b"") for row in rows}

@@ -6,7 +6,7 @@ and its form in the table. What does not: paths and who may see them (`ops/trace
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,8 +17,6 @@ from cairnfs.ids import NEVER, CommitNumber, InodeId, Name
 if TYPE_CHECKING:
     from cairnfs.metadata.rows.nodes import Dentry
     from cairnfs.metadata.state.tree import Tree
-
-    _Names = dict[tuple[InodeId, Name], Dentry]
 
 #: What happened. A name began or ended; what it leads to got another name, other content, or other
 #: attributes alone.
@@ -60,45 +58,54 @@ def decode(entries: bytes) -> list[Change]:
 def derive(tree: Tree) -> dict[CommitNumber, list[Change]]:
     """What each commit of this batch did, ends before beginnings.
 
-    A directory's end stands for the end of all that was below it.
+    A directory's end stands for the end of all that was below it. Of what a commit made, it says no more
+    than that.
     """
-    ended: dict[CommitNumber, _Names] = defaultdict(dict)
-    begun: dict[CommitNumber, _Names] = defaultdict(dict)
+    ended: dict[CommitNumber, list[Dentry]] = defaultdict(list)
+    begun: dict[CommitNumber, list[Dentry]] = defaultdict(list)
     noted: dict[CommitNumber, list[Change]] = defaultdict(list)
     for span in (*tree.died_names.values(), *tree.born_names.values()):
         if span.died != NEVER:
-            ended[span.died][span.dentry.parent, span.dentry.name] = span.dentry
-    for (parent, name, born), span in tree.born_names.items():
-        begun[born][parent, name] = span.dentry
-    for (parent, name, number), note in tree.notes.items():
-        what = WRITTEN if note.content else CHANGED
-        noted[number].append(Change(what, _KINDS.index(note.kind), note.inode, parent, name))
+            ended[span.died].append(span.dentry)
+    for (_, _, born), span in tree.born_names.items():
+        begun[born].append(span.dentry)
+    for (inode, number), note in tree.notes.items():
+        made = tree.born_inodes.get(inode)
+        if made is None or made.made != number:
+            what = WRITTEN if note.content else CHANGED
+            noted[number].append(Change(what, _KINDS.index(note.kind), inode, note.parent, note.name))
     return {
-        number: list(_of_one(ended[number], begun[number], noted[number]))
+        number: [*_of_names(ended[number], begun[number]), *noted[number]]
         for number in sorted(ended.keys() | begun.keys() | noted.keys())
     }
 
 
-def _of_one(ended: _Names, begun: _Names, noted: list[Change]) -> Iterator[Change]:
-    """The changes of one commit."""
-    left = {dentry.inode: dentry for dentry in ended.values()}
-    arrived = {dentry.inode: dentry for dentry in begun.values()}
-    gone = left.keys() - arrived.keys()
-    for dentry in ended.values():
-        if dentry.inode in gone and dentry.parent not in gone:
+def _of_names(ended: list[Dentry], begun: list[Dentry]) -> Iterator[Change]:
+    """What one commit did to names. One that ended and began again with the same inode did not change."""
+    before = {_key(dentry) for dentry in ended}
+    after = {_key(dentry) for dentry in begun}
+    gone = {dentry.inode for dentry in ended} - {dentry.inode for dentry in begun}
+    arrived = Counter(dentry.inode for dentry in begun if _key(dentry) not in before)
+    left: dict[InodeId, list[Dentry]] = defaultdict(list)  # that others of the same inode take the place of
+    for dentry in ended:
+        if _key(dentry) in after:
+            continue
+        if len(left[dentry.inode]) < arrived[dentry.inode]:
+            left[dentry.inode].append(dentry)
+        elif dentry.parent not in gone:
             yield _change(REMOVED, dentry)
-    for key, dentry in begun.items():
-        before = left.get(dentry.inode)
-        if before is None:
+    for dentry in begun:
+        if _key(dentry) in before:
+            continue
+        if left[dentry.inode]:
+            old = left[dentry.inode].pop(0)
+            yield _change(MOVED, dentry)._replace(from_parent=old.parent, from_name=old.name)
+        else:
             yield _change(CREATED, dentry)
-        elif key != (before.parent, before.name):
-            yield _change(MOVED, dentry)._replace(from_parent=before.parent, from_name=before.name)
-    for change in noted:
-        now = arrived.get(change.inode)
-        if now is not None and change.inode in left:
-            yield change._replace(parent=now.parent, name=now.name)
-        elif now is None and change.inode not in left:
-            yield change
+
+
+def _key(dentry: Dentry) -> tuple[InodeId, Name, InodeId]:
+    return dentry.parent, dentry.name, dentry.inode
 
 
 def _change(what: int, dentry: Dentry) -> Change:
