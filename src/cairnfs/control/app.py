@@ -25,8 +25,10 @@ from cairnfs.control.cluster.inventories import CallsTo, Inventories, Listed
 from cairnfs.control.cluster.routes import ClusterRoutes
 from cairnfs.control.cluster.verification import VerificationRoutes
 from cairnfs.control.directory.routes import DirectoryRoutes
+from cairnfs.control.directory.snapshots import SnapshotRoutes
 from cairnfs.control.duties.detector import Detector
 from cairnfs.control.duties.forgetting import Forgetting
+from cairnfs.control.duties.horizon import Horizon
 from cairnfs.control.duties.leadership import Leadership
 from cairnfs.control.duties.orphans import Orphans
 from cairnfs.control.duties.reconcile import Reconcile
@@ -140,6 +142,7 @@ def build(
     handlers: dict[str, Handler] = {
         **auth.handlers(),
         **DirectoryRoutes(driver).handlers(),
+        **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
         **TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock).handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
@@ -168,6 +171,7 @@ def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: 
         SessionExpiry(driver, clock),
         Detector(driver, clock),
         Orphans(driver, clock),
+        Horizon(driver, clock),
         Forgetting(driver),
         Reconcile(driver, inventories, calls_to, clock),
     )

@@ -18,7 +18,8 @@
     │   └── Busy, DeadlineExceeded, OutcomeUnknown, TooFewCopies, NotAMember, ChunkNotYet,
     │       Unreachable, TooManyLogins
     ├── Limit           a published limit or the space is reached       exit 7
-    │   └── TooLarge, TooManyOperations, TooManyLinks, XattrTooLarge, NoSpace
+    │   ├── TooLarge, TooManyOperations, TooManyLinks, TooManySnapshots, XattrTooLarge,
+    │   └── NoSpace
     └── Broken          our fault, or the disk's                        exit 6 or 1
         └── ChunkLost, Internal
 
@@ -75,6 +76,7 @@ from cairnfs.errors.limits import (
     TooLarge as TooLarge,
     TooManyLinks as TooManyLinks,
     TooManyOperations as TooManyOperations,
+    TooManySnapshots as TooManySnapshots,
     XattrTooLarge as XattrTooLarge,
 )
 from cairnfs.errors.missing import (

@@ -19,6 +19,12 @@ class TooManyOperations(Limit):
     code = "too_many_operations"
 
 
+class TooManySnapshots(Limit):
+    """The user has as many snapshots as one who is no administrator can."""
+
+    code, default_hint = "too_many_snapshots", "remove some: cairn snapshot remove"
+
+
 class TooManyLinks(Limit):
     """A file has as many names as it can."""
 

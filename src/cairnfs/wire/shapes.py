@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from cairnfs.core.manifest import HOLE_MAX_BYTES
-from cairnfs.core.moment import EARLIEST_US, LATEST_US
+from cairnfs.core.moment import EARLIEST_US, LATEST_US, SNAPSHOT_NAME_MAX
 from cairnfs.core.names import NAME_MAX_BYTES, PATH_MAX_BYTES
 from cairnfs.core.permissions import MODE_MAX
 
@@ -45,6 +45,7 @@ _DAY = "(?!0000)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _TIME = rf"{_DAY}[Tt ]{_HOUR}(:[0-5][0-9](\.[0-9]{{1,6}})?)?([Zz]|[+-]{_HOUR})"
 _BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+_SNAPSHOT = rf"[A-Za-z][A-Za-z0-9._-]{{0,{SNAPSHOT_NAME_MAX - 1}}}"
 _ETAG = r"[0-9]{1,19}\.[0-9]{1,19}\.[0-9]{1,19}"
 
 #: 128 random bits: of requests, sessions, clusters.
@@ -62,7 +63,9 @@ PathBase64 = Annotated[
 #: The base64 of any bytes that are a name and no path.
 Bytes64 = Annotated[str, _said(pattern=f"^{_BASE64}")]
 #: A point in history: see `core.moment`.
-AtString = Annotated[str, _said(pattern=f"^([0-9]{{1,18}}|[0-9]{{1,9}}[smhdw]|{_TIME})$")]
+AtString = Annotated[str, _said(pattern=f"^([0-9]{{1,18}}|[0-9]{{1,9}}[smhdw]|{_TIME}|{_SNAPSHOT})$")]
+#: The name of a snapshot: no number, age or time begins with a letter.
+SnapshotName = Annotated[str, _said(pattern=f"^{_SNAPSHOT}$")]
 #: A version: see `core.etag`. An expectation may also be "none": nothing may be there.
 ETagString = Annotated[str, _said(pattern=f"^{_ETAG}$")]
 Expectation = Annotated[str, _said(pattern=f"^({_ETAG}|none)$")]

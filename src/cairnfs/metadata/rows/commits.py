@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cairnfs.ids import CommitNumber
 from cairnfs.metadata.databases.seam import Tx
 
 _COLUMNS = "number BIGINT, at_us BIGINT, user_id BIGINT, operations BIGINT, message TEXT"
@@ -35,6 +36,12 @@ def newest_at(tx: Tx, at_us: int) -> int | None:
     """The newest commit whose time is at or before this one; None before the first."""
     row = tx.row("SELECT number FROM commits WHERE at_us <= ? ORDER BY at_us DESC LIMIT 1", at_us)
     return None if row is None else int(row[0])
+
+
+def newest_until(tx: Tx, number: int) -> tuple[CommitNumber, int]:
+    """(number, at_us) of the newest commit with this number or a lower one; (0, 0) before the first."""
+    row = tx.row("SELECT number, at_us FROM commits WHERE number <= ? ORDER BY number DESC LIMIT 1", number)
+    return (CommitNumber(0), 0) if row is None else (row[0], row[1])
 
 
 def times(tx: Tx, numbers: Sequence[int]) -> dict[int, int]:

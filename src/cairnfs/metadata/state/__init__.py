@@ -13,6 +13,8 @@ thread and not longer than its tx.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from cairnfs.errors import SessionEnded
 from cairnfs.ids import CommitNumber, InodeId, Path, RequestId, SessionId, UserId
@@ -98,6 +100,7 @@ class State:
                 files.append(want.path)
         self.tree.view.prefetch([*paths, *empty, *files, *whole])
         self.tree.look_inside(self._inodes(empty, DIRECTORY))
+        self.tree.look_around(self._linked([*paths, *empty, *files, *whole]))
         self._load_versions(whole)
         self.content.load_chunks(self.tree, self._inodes(files, FILE))
         self._load_sessions(live)
@@ -122,6 +125,11 @@ class State:
         value = self.counters[counter] + 1
         self.journal.put(self.counters, counter, value)
         return value
+
+    def now(self) -> ClockRow:
+        """The clock row as it would be written now."""
+        changed: dict[str, Any] = dict(self.counters)
+        return replace(self.clock, **changed)
 
     def next_inode(self) -> InodeId:
         """An inode number that was never used."""
@@ -192,6 +200,11 @@ class State:
     def _inodes(self, paths: list[Path], kind: str) -> list[InodeId]:
         found = (self.tree.view.known(path) for path in paths)
         return [dentry.inode for dentry in found if dentry is not None and dentry.kind == kind]
+
+    def _linked(self, paths: list[Path]) -> list[InodeId]:
+        """What has, or had, several names."""
+        found = (self.tree.view.known(path) for path in paths)
+        return [one.inode for one in found if one is not None and one.traced and one.kind != DIRECTORY]
 
     def _load_versions(self, paths: list[Path]) -> None:
         """Load manifests and extended attributes of what these paths lead to."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import clock as clock_row
-from cairnfs.metadata.verify import clock, cluster, content, tree
+from cairnfs.metadata.verify import clock, cluster, content, history, tree
 from cairnfs.metadata.verify.report import Report
 from cairnfs.wire.verification import VerifyDatabaseReply
 
@@ -21,12 +21,15 @@ from cairnfs.wire.verification import VerifyDatabaseReply
 INVARIANTS: Final[dict[str, tuple[Callable[[Report], None], ...]]] = {
     "clock": (clock.check_clock,),
     "commits": (clock.check_commits,),
+    "change": (history.check_changes,),
+    "snapshot": (history.check_snapshots,),
     "inode": (tree.check_inodes,),
     "dentry": (tree.check_dentries,),
     "version": (content.check_versions,),
     "leaf": (content.check_leaves,),
     "chunk": (content.check_chunks,),
     "orphan": (tree.check_orphans,),
+    "detached": (history.check_detached,),
     "session": (cluster.check_sessions,),
     "group": (cluster.check_groups,),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from cairnfs.wire.endpoint import Endpoint as Endpoint
-from cairnfs.wire.endpoints import auth, cluster, directory, fileserver, locks, transactions
+from cairnfs.wire.endpoints import auth, cluster, directory, fileserver, locks, snapshots, transactions
 from cairnfs.wire.endpoints.auth import (
     INVITATION as INVITATION,
     JOIN_TOKEN as JOIN_TOKEN,
@@ -49,6 +49,13 @@ from cairnfs.wire.endpoints.locks import (
     END_SESSION as END_SESSION,
     RENEW_SESSION as RENEW_SESSION,
 )
+from cairnfs.wire.endpoints.snapshots import (
+    CREATE_SNAPSHOT as CREATE_SNAPSHOT,
+    LIST_SNAPSHOTS as LIST_SNAPSHOTS,
+    REMOVE_SNAPSHOT as REMOVE_SNAPSHOT,
+    RETENTION as RETENTION,
+    SET_RETENTION as SET_RETENTION,
+)
 from cairnfs.wire.endpoints.transactions import (
     COMMIT as COMMIT,
     SETTLE as SETTLE,
@@ -58,6 +65,7 @@ from cairnfs.wire.endpoints.transactions import (
 CONTROL: tuple[Endpoint[Any, Any], ...] = (
     *auth.ENDPOINTS,
     *directory.ENDPOINTS,
+    *snapshots.ENDPOINTS,
     *transactions.ENDPOINTS,
     *locks.ENDPOINTS,
     *cluster.ENDPOINTS,
