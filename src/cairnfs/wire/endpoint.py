@@ -43,4 +43,4 @@ class Endpoint(NamedTuple, Generic[Q, A]):
 
 #: What many endpoints answer besides what is their own.
 PATHS = (e.BadName, e.PathTooLong, e.NotFound, e.NotADirectory, e.SymlinkLoop, e.Forbidden)
-HISTORY = (e.NoSuchCommit, e.NoSuchSnapshot, e.NoSuchSnapshot, e.BeforeHorizon, e.IncarnationChanged)
+HISTORY = (e.NoSuchCommit, e.NoSuchSnapshot, e.BeforeHorizon, e.IncarnationChanged)
