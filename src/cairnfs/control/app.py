@@ -18,6 +18,7 @@ from cairnfs.control.auth.keys import SEALING, SIGNING, Keys, new_sealing_key, n
 from cairnfs.control.auth.limits import FailedLogins
 from cairnfs.control.auth.logins import Logins, SignupRule
 from cairnfs.control.auth.passwords import Cost, Passwords
+from cairnfs.control.auth.people import PeopleRoutes
 from cairnfs.control.auth.routes import AuthRoutes
 from cairnfs.control.auth.seal import Opener
 from cairnfs.control.auth.tokens import Issuer
@@ -35,6 +36,7 @@ from cairnfs.control.duties.reconcile import Reconcile
 from cairnfs.control.duties.sessions import SessionExpiry
 from cairnfs.control.duties.turns import Duty, Turns
 from cairnfs.control.locks.routes import SessionRoutes
+from cairnfs.control.people import Standing
 from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.routes import TransactionRoutes
 from cairnfs.core.manifest import hash_bytes
@@ -141,6 +143,7 @@ def build(
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
     handlers: dict[str, Handler] = {
         **auth.handlers(),
+        **PeopleRoutes(driver).handlers(),
         **DirectoryRoutes(driver).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
@@ -154,6 +157,7 @@ def build(
             endpoints=endpoints.CONTROL,
             handlers=handlers,
             authenticate=TokenChecker(identity.keys.public(), identity.cluster_id, clock),
+            standing=Standing(driver),
             clock=clock,
             mounts=mounts,
             title="Cairn control plane",

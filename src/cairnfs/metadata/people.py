@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple, cast
 
+from cairnfs.core import accounts
 from cairnfs.core.permissions import Person, Role
 from cairnfs.errors import Unauthenticated
 from cairnfs.ids import UserId
@@ -18,7 +19,7 @@ from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import people as rows
 from cairnfs.metadata.rows.clock import ClockRow
 
-NOBODY = "-"  #: the name of an owner or user group that is none
+NOBODY = "-"  #: the name of number 0, to whom the root belongs until there is an administrator
 #: So many people, and so many names, are remembered at once.
 _REMEMBERED_MAX = 20_000
 _MEMO = "people"
@@ -28,8 +29,16 @@ class _Known(NamedTuple):
     """What was looked up under one version of the people."""
 
     version: tuple[str, int, int]
-    persons: dict[UserId, Person | None]
+    #: A text instead of a person says why there is none.
+    persons: dict[UserId, Person | str]
     names: dict[int, str]
+    users: dict[str, UserId | None]
+    user_groups: dict[str, int | None]
+
+    @property
+    def size(self) -> int:
+        """How much that is."""
+        return len(self.persons) + len(self.names) + len(self.users) + len(self.user_groups)
 
 
 class People:
@@ -43,9 +52,9 @@ class People:
         key = (clock.cluster_id, clock.incarnation, clock.people_version)
         known: Any = tx.memo.get(_MEMO)
         if version is not None and version != clock.people_version:
-            known = _Known(key, {}, {})
-        elif known is None or known.version != key or len(known.names) + len(known.persons) > _REMEMBERED_MAX:
-            known = tx.memo[_MEMO] = _Known(key, {}, {})
+            known = _Known(key, {}, {}, {}, {})
+        elif known is None or known.version != key or known.size > _REMEMBERED_MAX:
+            known = tx.memo[_MEMO] = _Known(key, {}, {}, {}, {})
         self._known: _Known = known
 
     def now(self, asker: Person) -> Person:
@@ -54,35 +63,45 @@ class People:
         if asker.user_id not in persons:
             persons[asker.user_id] = self._find(asker)
         found = persons[asker.user_id]
-        if found is None:
-            raise Unauthenticated(f"{asker.name} is not a user here any more")
+        if isinstance(found, str):
+            raise Unauthenticated(found, hint="ask an administrator")
         return found
 
     def names(self, ids: Iterable[int]) -> dict[int, str]:
-        """The names of users and user groups, by id; of one that is none, NOBODY."""
+        """The names of users and user groups, by id; of one that was removed, `#` and the id."""
         known = self._known.names
         wanted = set(ids)
         missing = wanted - known.keys()
         if missing:
-            known.update(dict.fromkeys(missing, NOBODY))
+            known.update((one, accounts.removed_name(one) if one > 0 else NOBODY) for one in missing)
             known.update(rows.names(self._tx, sorted(missing)))
         return {one: known[one] for one in wanted}
 
     def user(self, name: str) -> UserId | None:
         """The id of the active or disabled user of this name."""
-        return rows.user(self._tx, name)
+        if not accounts.is_name(name):
+            return None
+        known = self._known.users
+        if name not in known:
+            known[name] = rows.user(self._tx, name)
+        return known[name]
 
     def user_group(self, name: str) -> int | None:
         """The id of the user group of this name, or of the user of this name: each has a group."""
-        return rows.user_group(self._tx, name)
+        if not accounts.is_name(name):
+            return None
+        known = self._known.user_groups
+        if name not in known:
+            known[name] = rows.user_group(self._tx, name)
+        return known[name]
 
-    def _find(self, asker: Person) -> Person | None:
+    def _find(self, asker: Person) -> Person | str:
         found = rows.person(self._tx, asker.user_id)
         if found is None:
             # A service of the cluster itself: its token is all there is of it.
-            return asker
+            return asker if asker.role == "fileserver" else f"{asker.name} is not a user here"
         role, state = found
         if state != "active":
-            return None
+            return f"{asker.name} was {state}"
         groups = frozenset(rows.user_groups_of(self._tx, asker.user_id))
         return Person(asker.user_id, asker.name, cast(Role, role), groups)

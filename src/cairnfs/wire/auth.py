@@ -93,7 +93,7 @@ class RefreshRequest(Request, kw_only=True):
 
 
 class WhoamiReply(Reply, kw_only=True):
-    """Who the token says one is."""
+    """Who one is: role and user groups as the database has them now, the rest as the token says."""
 
     user: str
     user_id: int
@@ -101,6 +101,7 @@ class WhoamiReply(Reply, kw_only=True):
     cluster_id: str
     expires_at_us: int
     home: str | None = None
+    user_groups: list[str] = []
 
 
 class OneTimeRequest(Request, kw_only=True):
@@ -110,10 +111,11 @@ class OneTimeRequest(Request, kw_only=True):
 
 
 class OneTimeReply(Reply, kw_only=True):
-    """A secret that works once."""
+    """A secret that works once. `id` is what it is called where it is listed or revoked: no secret."""
 
     secret: str
     expires_at_us: int
+    id: str = ""
 
     def __repr__(self) -> str:
         return "OneTimeReply()"

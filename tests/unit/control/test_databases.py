@@ -18,9 +18,10 @@ from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.ops import groups
 from cairnfs.testing.clock import ManualClock
 from cairnfs.wire import endpoints
-from cairnfs.wire.auth import OneTimeRequest, RefreshRequest
+from cairnfs.wire.auth import RefreshRequest
 from cairnfs.wire.commits import Remove
 from cairnfs.wire.directory import ListRequest, OpenRequest, PathText, StatRequest
+from cairnfs.wire.people import InvitationRequest
 from cairnfs.wire.sessions import SessionRequest
 from cairnfs.wire.verification import VerifyGroupsRequest
 from tests.unit.control.duties.test_reconcile import duty_of
@@ -37,7 +38,7 @@ async def cluster(database: Database) -> AsyncIterator[Plane]:
 
 async def test_logins(cluster: Plane) -> None:
     admin = await cluster.admin()
-    invitation = await cluster.ask(endpoints.INVITATION, OneTimeRequest(), admin.token)
+    invitation = await cluster.ask(endpoints.INVITATION, InvitationRequest(), admin.token)
     answers = await asyncio.gather(
         *(cluster.signup(name, invitation=invitation.secret) for name in ("ann", "bob")),
         return_exceptions=True,
@@ -112,7 +113,7 @@ async def test_names_sessions_and_forgetting(cluster: Plane) -> None:
         clock.advance(1)
     assert (await cluster.ask(endpoints.STATUS, None, admin.token)).sessions == 0
 
-    await cluster.ask(endpoints.INVITATION, OneTimeRequest(ttl_ms=1000), admin.token)
+    await cluster.ask(endpoints.INVITATION, InvitationRequest(ttl_ms=1000), admin.token)
     await Forgetting(driver).turn(term)
     verified = await cluster.ask(endpoints.VERIFY_DATABASE, None, admin.token)
     assert verified.findings == []

@@ -16,11 +16,12 @@ from cairnfs.control.auth.limits import FailedLogins
 from cairnfs.control.auth.passwords import Passwords, check_length
 from cairnfs.control.auth.seal import NONCE_KEPT_US, Opener
 from cairnfs.control.auth.tokens import Issuer, RefreshTtl, new_secret
+from cairnfs.core.accounts import check_name
 from cairnfs.core.manifest import hash_bytes
-from cairnfs.errors import BadCredentials, BadName, BadRequest, Exists, Forbidden, InvitationRequired
+from cairnfs.errors import BadCredentials, BadName, BadRequest, Forbidden, InvitationRequired
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import tokens, users
+from cairnfs.metadata.ops import tokens, user_groups, users
 from cairnfs.metadata.rows.users import User
 from cairnfs.net.serving import Context
 from cairnfs.wire.auth import LoginSealed, PasswordSealed, SealedRequest, SignupSealed, TokenReply
@@ -68,7 +69,7 @@ class Logins:
             raise InvitationRequired("sign-up is by invitation here")
         if message.password is None and not first:
             raise BadRequest("a password is needed")
-        users.check_name(message.name)
+        check_name(message.name)
         invitation = None if message.invitation is None else hash_bytes(message.invitation.encode())
         await self._worth_hashing(message.name, invitation)
         made = await self._driver.submit(
@@ -86,7 +87,7 @@ class Logins:
         return await self._admit(made)
 
     async def login(self, context: Context, request: SealedRequest) -> TokenReply:
-        """Exchange a password for tokens. Raises BadCredentials, TooManyLogins."""
+        """Exchange a password for tokens. Raises BadCredentials, TooManyLogins; Forbidden to the disabled."""
         message = self._opener.open(request.sealed, LoginSealed, "login")
         user = await self._prove(message.name, message.password, message.nonce, context.peer)
         return await self._admit(user)
@@ -145,7 +146,7 @@ class Logins:
 
     async def _find(self, name: str) -> User | None:
         try:
-            users.check_name(name)
+            check_name(name)
         except BadName:
             return None
         return await self._driver.read(lambda tx: users.find(tx, name))
@@ -153,13 +154,12 @@ class Logins:
     async def _worth_hashing(self, name: str, invitation: bytes | None) -> None:
         """Refuse cheaply what the sign-up's tx would refuse after an expensive hash."""
 
-        def look(tx: Tx) -> bool:
+        def look(tx: Tx) -> None:
             if invitation is not None:
                 tokens.check_one_time(tx, invitation, tokens.INVITATION)
-            return users.find(tx, name) is not None
+            user_groups.check_free(tx, name)
 
-        if await self._driver.read(look):
-            raise Exists(f"there is a user named {name}")
+        await self._driver.read(look)
 
     async def _spend(self, nonce: str) -> None:
         ends_us = self._nonce_ends_us()

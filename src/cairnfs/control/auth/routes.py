@@ -1,4 +1,4 @@
-"""Routes of the auth service: sign up, log in, refresh, log out, who am I, join tokens, invitations.
+"""Routes of the auth service: sign up, log in, refresh, log out, who am I. Of people: `people.py`.
 
 Thin: messages to `logins.py` and operations, and back. One event loop.
 """
@@ -10,18 +10,14 @@ from collections.abc import Mapping
 from cairnfs.clock import Clock
 from cairnfs.control.auth.keys import Keys
 from cairnfs.control.auth.logins import Logins
-from cairnfs.control.auth.tokens import new_secret
-from cairnfs.core.manifest import hash_bytes
-from cairnfs.errors import NotFound, TokenInvalid
+from cairnfs.control.people import person
 from cairnfs.ids import ClusterId
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import tokens, users
+from cairnfs.metadata.ops import standing
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import (
     KeysReply,
-    OneTimeReply,
-    OneTimeRequest,
     RefreshRequest,
     TokenReply,
     WhoamiReply,
@@ -51,8 +47,6 @@ class AuthRoutes:
             endpoints.REFRESH.name: self.refresh,
             endpoints.LOGOUT.name: self.logout,
             endpoints.WHOAMI.name: self.whoami,
-            endpoints.JOIN_TOKEN.name: self.join_token,
-            endpoints.INVITATION.name: self.invitation,
         }
 
     async def keys(self, context: Context, request: Empty) -> KeysReply:
@@ -69,32 +63,15 @@ class AuthRoutes:
         return Empty()
 
     async def whoami(self, context: Context, request: Empty) -> WhoamiReply:
-        """Who the token says one is."""
-        caller = context.user
-        try:
-            user = await self._driver.read(lambda tx: users.get(tx, caller.user_id))
-        except NotFound as error:
-            raise TokenInvalid("the user is gone") from error
+        """Who one is, and is now."""
+        caller, asker = context.user, person(context)
+        now, home, groups = await self._driver.read(lambda tx: standing.own(tx, asker))
         return WhoamiReply(
             user=caller.name,
             user_id=caller.user_id,
-            role=caller.role,
+            role=now.role,
             cluster_id=self._cluster_id,
             expires_at_us=caller.expires_at_us,
-            home=user.home or None,
+            home=home or None,
+            user_groups=groups,
         )
-
-    async def join_token(self, context: Context, request: OneTimeRequest) -> OneTimeReply:
-        """A secret by which one fileserver joins."""
-        return await self._one_time(tokens.JOIN, request)
-
-    async def invitation(self, context: Context, request: OneTimeRequest) -> OneTimeReply:
-        """A secret by which one person signs up."""
-        return await self._one_time(tokens.INVITATION, request)
-
-    async def _one_time(self, purpose: str, request: OneTimeRequest) -> OneTimeReply:
-        secret = new_secret()
-        expires_us = self._clock.now_us() + request.ttl_ms * 1000
-        digest = hash_bytes(secret.encode())
-        await self._driver.light(lambda tx: tokens.issue_one_time(tx, digest, purpose, expires_us))
-        return OneTimeReply(secret=secret, expires_at_us=expires_us)

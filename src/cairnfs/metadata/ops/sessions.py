@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, SessionEnded
 from cairnfs.ids import CommitNumber, Incarnation, SessionId, UserId
 from cairnfs.metadata.databases.seam import Tx
@@ -38,7 +39,8 @@ class BeginSession:
         return []
 
     def apply(self, state: State) -> tuple[CommitNumber, Incarnation]:
-        """The session needs the present commit."""
+        """The session needs the present commit. Raises Unauthenticated where the user was shut out."""
+        state.people.now(Person(self._user, "the user", "user"))
         needs = CommitNumber(state.counters["commit_number"])
         row = Session(self._session, self._user, self._label, 0, needs, state.now_us)
         sessions.insert(state.tx, row)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from cairnfs.errors import InvitationRequired, JoinRefused, SealInvalid, TokenExpired, TokenInvalid
 from cairnfs.ids import UserId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import replies, tokens, users
+from cairnfs.metadata.rows import people, replies, tokens, users
+from cairnfs.metadata.rows.tokens import OneTime
 from cairnfs.metadata.rows.users import User
 
 JOIN, INVITATION, FIRST_ADMIN = "join", "invitation", "first-admin"
@@ -31,8 +32,8 @@ def refresh(tx: Tx, secret_hash: bytes) -> User:
     if expires_us <= tx.now_us():
         raise TokenExpired("this login is too old")
     known = users.by_id(tx, user)
-    if known is None:
-        raise TokenInvalid("the user is gone")
+    if known is None or known.state != "active":
+        raise TokenInvalid("the user was disabled or removed")
     return known
 
 
@@ -47,17 +48,25 @@ def revoke(tx: Tx, secret_hash: bytes) -> None:
 
 
 def issue_one_time(tx: Tx, secret_hash: bytes, purpose: str, expires_us: int) -> None:
-    """Keep a secret that works once."""
-    tokens.insert_one_time(tx, secret_hash, purpose, expires_us)
+    """Keep a secret that works once, in nobody's name. Those that people ask for: `ops/invitations`."""
+    tokens.insert_one_time(tx, OneTime(secret_hash, purpose, expires_us, UserId(0), ""))
 
 
-def check_one_time(tx: Tx, secret_hash: bytes, purpose: str) -> None:
-    """Raises JoinRefused or InvitationRequired unless the secret works now."""
-    expires_us = tokens.one_time(tx, secret_hash, purpose)
-    if expires_us is None or expires_us <= tx.now_us():
+def check_one_time(tx: Tx, secret_hash: bytes, purpose: str) -> OneTime:
+    """The secret. Raises JoinRefused or InvitationRequired unless it works now.
+
+    Who asked for it has to be an active administrator still.
+    """
+    found = tokens.one_time(tx, secret_hash, purpose)
+    if found is None or found.expires_us <= tx.now_us() or not _stands(tx, found.issuer):
         if purpose == JOIN:
             raise JoinRefused("the join token is unknown, expired or used")
         raise InvitationRequired("the invitation is unknown, expired or used")
+    return found
+
+
+def _stands(tx: Tx, issuer: UserId) -> bool:
+    return issuer == 0 or people.person(tx, issuer) == ("admin", "active")
 
 
 def spend_one_time(tx: Tx, secret_hash: bytes) -> None:

@@ -1,22 +1,25 @@
 """users: sign up with a home directory in one commit, find, change a password.
 
-What belongs here: the verbs and the rule for names. What does not: hashing passwords, invitations'
-making (`control/auth`). The first administrator becomes the owner of the root and of `/home`.
+What belongs here: the verbs. What does not: the rule for names (`core/accounts`), hashing passwords
+(`control/auth`), changing users later (`change_user`). The first administrator becomes the owner of the
+root and of `/home`.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from msgspec.structs import replace
 
+from cairnfs.core.accounts import check_name
 from cairnfs.core.permissions import DIRECTORY_MODE, Person
-from cairnfs.errors import BadCredentials, BadName, Exists, NotADirectory, NotFound, SealInvalid
+from cairnfs.errors import BadCredentials, Exists, Forbidden, NotADirectory, NotFound, SealInvalid
 from cairnfs.ids import ROOT, InodeId, Name, Path, UserId
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops import invitations, user_groups
 from cairnfs.metadata.ops import tokens as secrets
-from cairnfs.metadata.rows import tokens, users
+from cairnfs.metadata.ops.invitations import Grant
+from cairnfs.metadata.rows import people, tokens, users
 from cairnfs.metadata.rows.nodes import Version
 from cairnfs.metadata.rows.users import User
 from cairnfs.metadata.state import Stamp, State, Want
@@ -24,15 +27,6 @@ from cairnfs.metadata.view import DIRECTORY
 
 HOME = Name(b"home")
 HOME_MODE = 0o700
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
-
-
-def check_name(name: str) -> None:
-    """Raises BadName unless it is 1 to 32 of a-z 0-9 . _ - and begins with a letter or a digit."""
-    if not _NAME.fullmatch(name):
-        raise BadName(
-            "a user's name has 1 to 32 of a-z, 0-9, '.', '_' and '-', and begins with a letter or a digit"
-        )
 
 
 class CreateUser:
@@ -51,9 +45,9 @@ class CreateUser:
         nonce: tuple[str, int] | None = None,
         deadline: float,
     ) -> None:
-        """`invitation`: hash of a one-time secret to spend. `nonce`: (nonce, expires_us) to spend.
+        """`invitation`: hash of a one-time secret to spend, which may grant a higher role, and user groups.
 
-        `deadline` in seconds of the monotonic clock. Raises BadName.
+        `nonce`: (nonce, expires_us) to spend. `deadline` in seconds of the monotonic clock. Raises BadName.
         """
         check_name(name)
         self.deadline = deadline
@@ -71,18 +65,20 @@ class CreateUser:
     def apply(self, state: State) -> User:
         """Raises Exists, InvitationRequired, SealInvalid, NotADirectory (where `/home` is a file)."""
         tx = state.tx
+        granted = Grant()
         if self._invitation is not None:
-            secrets.check_one_time(tx, self._invitation, secrets.INVITATION)
-        if users.by_name(tx, self._name) is not None:
-            raise Exists(f"there is a user named {self._name}")
+            granted = invitations.grant(secrets.check_one_time(tx, self._invitation, secrets.INVITATION))
+        user_groups.check_free(tx, self._name)
         if self._nonce is not None and tokens.nonce_known(tx, self._nonce[0]):
             raise SealInvalid("this sealed body came before")
+        role: Literal["user", "admin"] = "admin" if "admin" in (self._role, granted.role) else "user"
         user = UserId(state.take("next_user"))
-        person = Person(user, self._name, self._role)
-        first_admin = self._role == "admin" and not users.any_admin(tx)
-        self._make_home(state, person, first_admin=first_admin)
-        made = User(user, self._name, self._role, self._password_hash, self._home.decode(), state.now_us)
+        first_admin = role == "admin" and not users.any_admin(tx)
+        self._make_home(state, Person(user, self._name, role), first_admin=first_admin)
+        made = User(user, self._name, role, self._password_hash, self._home.decode(), state.now_us)
         users.insert(tx, made)
+        people.join(tx, [(user, group) for group in invitations.granted_groups(tx, granted)])
+        state.change_people()
         if self._nonce is not None:
             tokens.insert_nonce(tx, *self._nonce)
         if self._invitation is not None:
@@ -104,7 +100,11 @@ class CreateUser:
             homes_inode = homes.inode
         own = Name(self._name.encode())
         if view.lookup(homes_inode, own) is not None:
-            raise Exists("something already has the name of this home", path=self._home.decode())
+            raise Exists(
+                "something already has the name of this home",
+                hint="an administrator can move it: cairn mv",
+                path=self._home.decode(),
+            )
         _directory(state, homes_inode, own, person.user_id, HOME_MODE, stamp)
 
 
@@ -142,10 +142,14 @@ def has_admin(tx: Tx) -> bool:
 
 
 def check_unchanged(tx: Tx, seen: User) -> None:
-    """Raises BadCredentials unless the user's password still is the one that was seen; it stays so until
-    the tx ends. What a password proved counts only then: a change of it ends all logins."""
-    if users.lock_password(tx, seen.id) != seen.password_hash:
+    """Raises BadCredentials unless the user's password still is the one that was seen, and Forbidden unless
+    the user is active; it stays so until the tx ends. What a password proved counts only then: a change of
+    it, or of the state, ends all logins."""
+    found = users.lock_login(tx, seen.id)
+    if found is None or found[0] != seen.password_hash:
         raise BadCredentials("the password was changed meanwhile")
+    if found[1] != "active":
+        raise Forbidden(f"{seen.name} was {found[1]}", hint="ask an administrator")
 
 
 def set_password(tx: Tx, user: UserId, password_hash: str) -> None:

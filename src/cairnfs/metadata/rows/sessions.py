@@ -71,6 +71,11 @@ def delete(tx: Tx, session: SessionId, user: UserId) -> None:
     tx.run("DELETE FROM session WHERE id = ? AND user_id = ?", session, user)
 
 
+def delete_of(tx: Tx, user: UserId) -> list[SessionId]:
+    """End all of a user; give them."""
+    return [row[0] for row in tx.rows("DELETE FROM session WHERE user_id = ? RETURNING id", user)]
+
+
 def delete_unmoved(tx: Tx, seen: Sequence[tuple[SessionId, int]]) -> list[SessionId]:
     """End those whose counter is still the one seen; give them."""
     rows = tx.rows_given(

@@ -6,8 +6,24 @@ What belongs here: the tables `refresh_token`, `one_time`, `nonce`. What does no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from cairnfs.ids import UserId
 from cairnfs.metadata.databases.seam import Tx
+
+
+class OneTime(NamedTuple):
+    """A row. `detail`: JSON of what an invitation grants; else empty."""
+
+    hash: bytes
+    purpose: str
+    expires_us: int
+    issuer: UserId
+    detail: str
+
+
+_ONE_TIME = ", ".join(OneTime._fields)
 
 
 def insert_refresh(tx: Tx, secret_hash: bytes, user: UserId, expires_us: int) -> None:
@@ -41,24 +57,38 @@ def delete_refresh_of(tx: Tx, user: UserId) -> int:
     return tx.run("DELETE FROM refresh_token WHERE user_id = ?", user)
 
 
-def insert_one_time(
-    tx: Tx, secret_hash: bytes, purpose: str, expires_us: int, *, issuer: int = 0, detail: str = ""
-) -> None:
-    """Keep a secret that works once; `detail` is JSON of what it grants."""
-    tx.run(
-        "INSERT INTO one_time (hash, purpose, expires_us, issuer, detail) VALUES (?, ?, ?, ?, ?)",
-        secret_hash,
-        purpose,
-        expires_us,
-        issuer,
-        detail,
+def insert_one_time(tx: Tx, row: OneTime) -> None:
+    """Keep a secret that works once."""
+    tx.run(f"INSERT INTO one_time ({_ONE_TIME}) VALUES (?, ?, ?, ?, ?)", *row)
+
+
+def one_time(tx: Tx, secret_hash: bytes, purpose: str) -> OneTime | None:
+    """The secret of this purpose."""
+    row = tx.row(f"SELECT {_ONE_TIME} FROM one_time WHERE hash = ? AND purpose = ?", secret_hash, purpose)
+    return None if row is None else OneTime(*row)
+
+
+def one_times(
+    tx: Tx, low: bytes, high: bytes, purposes: Iterable[str], now_us: int, limit: int
+) -> list[OneTime]:
+    """A page of the secrets between two hashes that still work, in the order of their hashes."""
+    wanted = list(purposes)
+    marks = ", ".join("?" for _ in wanted)
+    rows = tx.rows(
+        f"SELECT {_ONE_TIME} FROM one_time WHERE hash >= ? AND hash <= ? AND expires_us > ?"
+        f" AND purpose IN ({marks}) ORDER BY hash LIMIT ?",
+        low,
+        high,
+        now_us,
+        *wanted,
+        limit,
     )
+    return [OneTime(*row) for row in rows]
 
 
-def one_time(tx: Tx, secret_hash: bytes, purpose: str) -> int | None:
-    """When the secret of this purpose expires; None where there is none."""
-    row = tx.row("SELECT expires_us FROM one_time WHERE hash = ? AND purpose = ?", secret_hash, purpose)
-    return None if row is None else int(row[0])
+def delete_one_time_of(tx: Tx, issuer: UserId) -> int:
+    """Let no secret work any more that this user asked for; give how many."""
+    return tx.run("DELETE FROM one_time WHERE issuer = ?", issuer)
 
 
 def delete_one_time(tx: Tx, secret_hash: bytes) -> bool:

@@ -63,10 +63,40 @@ def insert(tx: Tx, user: User) -> None:
     )
 
 
-def lock_password(tx: Tx, user: UserId) -> str | None:
-    """The password's hash, which nobody changes until the tx ends; None where there is no such user."""
-    row = tx.row("SELECT password_hash FROM users WHERE id = ? {lock}", user)
-    return None if row is None else str(row[0])
+def page(tx: Tx, after: int, limit: int) -> list[User]:
+    """People in the order of their ids: no services, nobody who was removed."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM users WHERE id > ? AND role <> 'fileserver' AND state <> 'removed'"
+        " ORDER BY id LIMIT ?",
+        after,
+        limit,
+    )
+    return [User(*row) for row in rows]
+
+
+def active_admins(tx: Tx) -> int:
+    """How many administrators are active."""
+    row = tx.row("SELECT count(*) FROM users WHERE role = 'admin' AND state = 'active'")
+    assert row is not None
+    return int(row[0])
+
+
+def set_standing(tx: Tx, user: UserId, role: str, state: str) -> None:
+    """Give a user a role and a state."""
+    tx.run("UPDATE users SET role = ?, state = ? WHERE id = ?", role, state, user)
+
+
+def remove(tx: Tx, user: UserId, name: str) -> None:
+    """Leave of a user the row alone, under this name."""
+    tx.run(
+        "UPDATE users SET name = ?, state = 'removed', password_hash = '', home = '' WHERE id = ?", name, user
+    )
+
+
+def lock_login(tx: Tx, user: UserId) -> tuple[str, str] | None:
+    """(password's hash, state), which nobody changes until the tx ends; None where there is no such user."""
+    row = tx.row("SELECT password_hash, state FROM users WHERE id = ? {lock}", user)
+    return None if row is None else (row[0], row[1])
 
 
 def set_password(tx: Tx, user: UserId, password_hash: str) -> bool:

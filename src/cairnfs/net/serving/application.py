@@ -17,7 +17,7 @@ from cairnfs.errors import CairnError, MethodNotAllowed, NotFound
 from cairnfs.net import asgi, openapi
 from cairnfs.net.asgi import ASGIApp, Receive, Scope, Send
 from cairnfs.net.serving.bodies import Bodies
-from cairnfs.net.serving.context import Authenticate, FramesHandler, Handler
+from cairnfs.net.serving.context import Authenticate, FramesHandler, Handler, Standing
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.net.serving.metrics import Meter
 from cairnfs.net.serving.route import Route
@@ -103,13 +103,15 @@ def application(
     authenticate: Authenticate,
     clock: Clock,
     frames: Mapping[str, FramesHandler] | None = None,
+    standing: Standing | None = None,
     mounts: Mapping[str, ASGIApp] | None = None,
     extra: Mapping[str, Any] | None = None,
     title: str,
 ) -> Application:
     """An ASGI application that serves `endpoints`, each by the handler of its name.
 
-    `frames` are the handlers of endpoints that carry chunk frames or events. `mounts` are ASGI
+    `frames` are the handlers of endpoints that carry chunk frames or events. `standing` is asked about who
+    calls, before all endpoints that are not open to anyone; without it tokens say it all. `mounts` are ASGI
     applications by path prefix ("/files"), given the scope unchanged; `extra` describes them: OpenAPI path
     items by path.
     Raises ValueError where an endpoint has no handler or a handler no endpoint.
@@ -125,6 +127,7 @@ def application(
             endpoint,
             given[endpoint.name],
             authenticate=authenticate,
+            standing=standing,
             clock=clock,
             meter=meter,
             bodies=bodies,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cairnfs.ids import UserId
+from cairnfs.wire.endpoint import Endpoint
 from cairnfs.wire.events import Event
 
 
@@ -84,3 +85,6 @@ GivesEvents = Callable[[Context, Any], Awaitable[Events]]
 FramesHandler = TakesPieces | GivesPieces | GivesEvents
 #: Raises TokenInvalid or TokenExpired; offline and cached.
 Authenticate = Callable[[str], Caller]
+#: Raises Unauthenticated or Forbidden where who calls an endpoint may not now, whatever their token says.
+#: Where there is one, it decides who is an administrator.
+Standing = Callable[[Endpoint[Any, Any], Caller], Awaitable[None]]

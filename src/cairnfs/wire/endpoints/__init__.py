@@ -10,9 +10,17 @@ from __future__ import annotations
 from typing import Any
 
 from cairnfs.wire.endpoint import Endpoint as Endpoint
-from cairnfs.wire.endpoints import auth, cluster, directory, fileserver, locks, snapshots, transactions
+from cairnfs.wire.endpoints import (
+    auth,
+    cluster,
+    directory,
+    fileserver,
+    locks,
+    people,
+    snapshots,
+    transactions,
+)
 from cairnfs.wire.endpoints.auth import (
-    INVITATION as INVITATION,
     JOIN_TOKEN as JOIN_TOKEN,
     KEYS as KEYS,
     LOGIN as LOGIN,
@@ -49,6 +57,19 @@ from cairnfs.wire.endpoints.locks import (
     END_SESSION as END_SESSION,
     RENEW_SESSION as RENEW_SESSION,
 )
+from cairnfs.wire.endpoints.people import (
+    CHANGE_USER as CHANGE_USER,
+    CHANGE_USER_GROUP as CHANGE_USER_GROUP,
+    CREATE_USER_GROUP as CREATE_USER_GROUP,
+    INVITATION as INVITATION,
+    LIST_INVITATIONS as LIST_INVITATIONS,
+    LIST_USER_GROUPS as LIST_USER_GROUPS,
+    LIST_USERS as LIST_USERS,
+    REMOVE_USER_GROUP as REMOVE_USER_GROUP,
+    REVOKE_INVITATION as REVOKE_INVITATION,
+    SHOW_USER as SHOW_USER,
+    SHOW_USER_GROUP as SHOW_USER_GROUP,
+)
 from cairnfs.wire.endpoints.snapshots import (
     CREATE_SNAPSHOT as CREATE_SNAPSHOT,
     LIST_SNAPSHOTS as LIST_SNAPSHOTS,
@@ -64,6 +85,7 @@ from cairnfs.wire.endpoints.transactions import (
 #: What the control plane serves.
 CONTROL: tuple[Endpoint[Any, Any], ...] = (
     *auth.ENDPOINTS,
+    *people.ENDPOINTS,
     *directory.ENDPOINTS,
     *snapshots.ENDPOINTS,
     *transactions.ENDPOINTS,

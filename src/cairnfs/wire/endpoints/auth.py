@@ -37,7 +37,7 @@ LOGIN = Endpoint(
     auth.TokenReply,
     "anyone",
     "Exchange a sealed password for tokens",
-    (e.SealInvalid, e.BadCredentials, e.TooManyLogins),
+    (e.SealInvalid, e.BadCredentials, e.TooManyLogins, e.Forbidden),
 )
 REFRESH = Endpoint(
     "refresh",
@@ -71,9 +71,7 @@ PASSWORD = Endpoint(
     "Change one's password; revokes one's refresh tokens",
     (e.SealInvalid, e.BadCredentials, e.TooManyLogins, e.Forbidden),
 )
-WHOAMI = Endpoint(
-    "whoami", "auth", "GET", "/v1/auth/whoami", Empty, auth.WhoamiReply, "user", "Who the token says one is"
-)
+WHOAMI = Endpoint("whoami", "auth", "GET", "/v1/auth/whoami", Empty, auth.WhoamiReply, "user", "Who one is")
 JOIN_TOKEN = Endpoint(
     "join_token",
     "auth",
@@ -83,16 +81,7 @@ JOIN_TOKEN = Endpoint(
     auth.OneTimeReply,
     "admin",
     "A one-time token by which a fileserver joins",
-)
-INVITATION = Endpoint(
-    "invitation",
-    "auth",
-    "POST",
-    "/v1/auth/invitations",
-    auth.OneTimeRequest,
-    auth.OneTimeReply,
-    "admin",
-    "A one-time invitation to sign up",
+    (e.Busy,),
 )
 
 #: All of them, in the order of the documents.
@@ -105,5 +94,4 @@ ENDPOINTS = (
     PASSWORD,
     WHOAMI,
     JOIN_TOKEN,
-    INVITATION,
 )

@@ -21,6 +21,7 @@ from cairnfs.errors import (
 )
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import OneTimeRequest, SealedRequest
+from cairnfs.wire.people import InvitationRequest
 from cairnfs.wire.sealing import new_nonce
 from tests.unit.control.plane import ADMIN_SECRET, Plane, plane
 
@@ -107,7 +108,7 @@ async def test_elsewhere_than_on_loopback_sign_up_is_by_invitation(closed: Plane
         await closed.signup("ann")
     with pytest.raises(InvitationRequired):
         await closed.signup("ann", invitation="made up")
-    invitation = await closed.ask(endpoints.INVITATION, OneTimeRequest(), admin.token)
+    invitation = await closed.ask(endpoints.INVITATION, InvitationRequest(), admin.token)
     assert (await closed.signup("ann", invitation=invitation.secret)).role == "user"
     with pytest.raises(InvitationRequired):
         await closed.signup("bob", invitation=invitation.secret)
@@ -115,7 +116,7 @@ async def test_elsewhere_than_on_loopback_sign_up_is_by_invitation(closed: Plane
 
 async def test_an_invitation_used_twice_at_once_makes_one_user(closed: Plane) -> None:
     admin = await closed.admin()
-    invitation = await closed.ask(endpoints.INVITATION, OneTimeRequest(), admin.token)
+    invitation = await closed.ask(endpoints.INVITATION, InvitationRequest(), admin.token)
     answers = await asyncio.gather(
         *(closed.signup(name, invitation=invitation.secret) for name in ("ann", "bob", "carl")),
         return_exceptions=True,
@@ -126,7 +127,7 @@ async def test_an_invitation_used_twice_at_once_makes_one_user(closed: Plane) ->
 
 async def test_a_refused_sign_up_does_not_use_the_invitation_up(closed: Plane) -> None:
     admin = await closed.admin()
-    invitation = await closed.ask(endpoints.INVITATION, OneTimeRequest(), admin.token)
+    invitation = await closed.ask(endpoints.INVITATION, InvitationRequest(), admin.token)
     with pytest.raises(Exists):
         await closed.signup("root", invitation=invitation.secret)
     await closed.signup("ann", invitation=invitation.secret)
@@ -134,7 +135,7 @@ async def test_a_refused_sign_up_does_not_use_the_invitation_up(closed: Plane) -
 
 async def test_an_invitation_expires(closed: Plane) -> None:
     admin = await closed.admin()
-    invitation = await closed.ask(endpoints.INVITATION, OneTimeRequest(ttl_ms=60_000), admin.token)
+    invitation = await closed.ask(endpoints.INVITATION, InvitationRequest(ttl_ms=60_000), admin.token)
     closed.clock.advance(61)
     with pytest.raises(InvitationRequired):
         await closed.signup("ann", invitation=invitation.secret)
@@ -150,14 +151,15 @@ async def test_a_join_token_is_no_invitation(closed: Plane) -> None:
 async def test_an_invitation_for_too_short_or_long(cluster: Plane, ttl_ms: int) -> None:
     admin = await cluster.admin()
     with pytest.raises(BadRequest):
-        await cluster.ask(endpoints.INVITATION, OneTimeRequest(ttl_ms=ttl_ms), admin.token)
+        await cluster.ask(endpoints.INVITATION, InvitationRequest(ttl_ms=ttl_ms), admin.token)
 
 
 async def test_only_an_administrator_invites(cluster: Plane) -> None:
     user = await cluster.signup("ann")
-    for endpoint in (endpoints.INVITATION, endpoints.JOIN_TOKEN):
-        with pytest.raises(Forbidden):
-            await cluster.ask(endpoint, OneTimeRequest(), user.token)
+    with pytest.raises(Forbidden):
+        await cluster.ask(endpoints.INVITATION, InvitationRequest(), user.token)
+    with pytest.raises(Forbidden):
+        await cluster.ask(endpoints.JOIN_TOKEN, OneTimeRequest(), user.token)
 
 
 async def test_the_first_administrator_is_made_once(closed: Plane) -> None:

@@ -11,6 +11,7 @@ from cairnfs.errors import BadRequest, Conflict, Forbidden, JoinRefused, NotFoun
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import OneTimeRequest, RefreshRequest, TokenReply
 from cairnfs.wire.cluster import HeartbeatRequest, JoinRequest, RegisterRequest
+from cairnfs.wire.people import InvitationRequest
 from tests.unit.control.plane import Plane, plane
 
 BOOT = "0123456789abcdef" * 2
@@ -71,7 +72,7 @@ async def test_an_expired_join_token(cluster: Plane, admin: TokenReply) -> None:
 
 
 async def test_an_invitation_is_no_join_token(cluster: Plane, admin: TokenReply) -> None:
-    secret = (await cluster.ask(endpoints.INVITATION, OneTimeRequest(), admin.token)).secret
+    secret = (await cluster.ask(endpoints.INVITATION, InvitationRequest(), admin.token)).secret
     with pytest.raises(JoinRefused):
         await cluster.ask(endpoints.JOIN, joining(secret))
 
