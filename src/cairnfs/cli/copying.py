@@ -2,9 +2,10 @@
 
 A target that is a directory takes the sources below it, under their own names; any other target is
 what the one source becomes. Several sources need a directory; one that is named twice is copied once.
-A source directory needs -r. A source that ends in `/.` gives what is in it. Nothing is sent before
-every rule is met. What belongs here: these rules, on kinds that the caller looked up. What does not:
-looking or copying. Pure.
+A source directory needs -r. A source that ends in `/.` gives what is in it. A symlink as the target is
+what it leads to; one that is moved, or lies where something moves to, is a name like a file's. Nothing
+is sent before every rule is met. What belongs here: these rules, on kinds that the caller looked up.
+What does not: looking or copying. Pure.
 """
 
 from __future__ import annotations
@@ -60,12 +61,12 @@ def plan(
             raise IsADirectory("is a directory", path=printable(source.path), hint="copy it with -r")
     if target.kind == "directory":
         return _below(sources, target, kinds)
-    if target.kind == "file" and (target.slash or len(sources) > 1):
+    if target.kind is not None and (target.slash or len(sources) > 1):
         raise NotADirectory("is not a directory", path=printable(target.path))
     if target.kind is None and len(sources) > 1:
         raise NotFound("no such directory, and several sources need one", path=printable(target.path))
     (source,) = sources
-    if target.kind is None and target.slash and source.kind == "file":
+    if target.kind is None and target.slash and source.kind != "directory":
         raise NotFound("no such directory", path=printable(target.path), hint="leave out the / at its end")
     _check_replacing(source, target.path, target.kind)
     if target.kind is None:
@@ -108,11 +109,12 @@ def _check_parent(place: bytes, kinds: Callable[[list[bytes]], list[Kind | None]
 
 
 def _check_replacing(source: Source, place: bytes, there: Kind | None) -> None:
-    if there == "directory" and source.kind == "file":
+    if there == "directory" and source.kind != "directory":
         raise IsADirectory(
-            f"is a directory and cannot become the file {printable(source.path)}", path=printable(place)
+            f"is a directory and cannot become the {source.kind} {printable(source.path)}",
+            path=printable(place),
         )
-    if there == "file" and source.kind == "directory":
+    if there in ("file", "symlink") and source.kind == "directory":
         raise NotADirectory(
-            f"is a file and cannot become the directory {printable(source.path)}", path=printable(place)
+            f"is a {there} and cannot become the directory {printable(source.path)}", path=printable(place)
         )

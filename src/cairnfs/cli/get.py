@@ -52,7 +52,7 @@ def command(
         raise BadRequest("standard output cannot hold both the file and a JSON document", path=STDOUT)
     report = Report("get", json)
     with connection.client(url, profile) as client:
-        seen = look(client, sources, at, strict=True)
+        seen = look(client, sources, at, strict=True, follow=True)
         if target == STDOUT:
             _to_stdout(client, seen)
             return exits.OK

@@ -28,17 +28,19 @@ def command(
 ) -> int:
     """Rename or move files and directories.
 
-    Each takes one commit, whatever its size.
+    Each takes one commit, whatever its size. Symlinks are moved and replaced themselves; as TARGET, one
+    that leads to a directory takes the sources below it.
     """
     paths = [remote(source) for source in sources]
     place = remote(target)
     with connection.client(url, profile) as client:
-        *kinds, target_kind = kinds_in_cairn(client, [*paths, place])
+        kinds = kinds_in_cairn(client, paths, follow=False)
+        [target_kind] = kinds_in_cairn(client, [place])
         moves = plan(
             [Source(path, kind, path.rpartition(b"/")[2]) for path, kind in zip(paths, kinds, strict=True)],
             Target(place, target_kind, target.endswith("/")),
             recursive=True,
-            kinds=lambda places: kinds_in_cairn(client, places),
+            kinds=lambda places: kinds_in_cairn(client, places, follow=False),
         )
         for move in moves:
             done = client.rename(move.source, move.target, replace=not no_replace)

@@ -10,11 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cairnfs.wire import names
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -29,8 +30,11 @@ def note(line: str) -> None:
 
 
 def show_json(document: Mapping[str, Any]) -> None:
-    """Print the one JSON document that a command answers."""
-    print(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    """Print the one JSON document that a command answers: UTF-8, whatever the terminal's encoding."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def path_fields(raw: bytes, key: str = "path") -> dict[str, str]:
@@ -81,13 +85,22 @@ def seconds(duration: float) -> str:
     return f"{duration:.1f} s" if duration < 10 else f"{duration:.0f} s"
 
 
-def moment(at_us: int, *, full: bool = False) -> str:
-    """A time for people, in their own zone: to the minute, or `full` to the microsecond with the zone."""
-    when = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone()
-    return when.isoformat(sep=" ", timespec="microseconds") if full else f"{when:%Y-%m-%d %H:%M}"
+def moment(at_us: int, *, full: bool = False, sub_ns: int = 0) -> str:
+    """A time for people, in their own zone: to the minute, or `full` to the last digit with the zone."""
+    when = _when(at_us).astimezone()
+    if not full:
+        return f"{when:%Y-%m-%d %H:%M}"
+    return f"{when.isoformat(sep=' ', timespec='seconds')[:19]}.{_fraction(at_us, sub_ns)} {when:%z}"
 
 
-def moment_rfc3339(at_us: int) -> str:
-    """A time for programs: UTC, to the microsecond."""
-    whole, rest = divmod(at_us, 1_000_000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
+def moment_rfc3339(at_us: int, sub_ns: int = 0) -> str:
+    """A time for programs: UTC, to the microsecond, or to the nanosecond where it has any."""
+    return f"{_when(at_us).isoformat(timespec='seconds')[:19]}.{_fraction(at_us, sub_ns)}Z"
+
+
+def _when(at_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_us)
+
+
+def _fraction(at_us: int, sub_ns: int) -> str:
+    return f"{at_us % 1_000_000:06d}" + (f"{sub_ns:03d}" if sub_ns else "")

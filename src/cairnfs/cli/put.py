@@ -37,7 +37,10 @@ def command(
         bool, typer.Option("-p", "--preserve", help="Keep modes and times of modification.")
     ] = False,
     everywhere: Annotated[
-        bool, typer.Option("--all-copies", help="Return only once every copy is on disk, not just most.")
+        bool,
+        typer.Option(
+            "--all-copies", help="Return only once every copy is on disk, whatever the directory asks for."
+        ),
     ] = False,
     json: Json = False,
     profile: Profile = None,
@@ -49,7 +52,7 @@ def command(
     what the one source becomes. Each tree appears in one commit, up to 1,000 files and directories at a
     time.
     """
-    durability: Durability = "all" if everywhere else "majority"
+    durability: Durability | None = "all" if everywhere else None
     report = Report("put", json)
     with connection.client(url, profile) as client:
         if STDIN in sources:
@@ -75,7 +78,9 @@ def _planned(client: Client, sources: list[str], target: str, recursive: bool) -
     )
 
 
-def _put(client: Client, copy: Copy, progress: Progress, durability: Durability, preserve: bool) -> Tree:
+def _put(
+    client: Client, copy: Copy, progress: Progress, durability: Durability | None, preserve: bool
+) -> Tree:
     if copy.kind == "directory":
         return client.put_tree(
             copy.source, copy.target, progress=progress.of_transfer, durability=durability, preserve=preserve
@@ -85,7 +90,7 @@ def _put(client: Client, copy: Copy, progress: Progress, durability: Durability,
     )
 
 
-def _put_stream(client: Client, stream: BinaryIO, path: bytes, durability: Durability) -> Tree:
+def _put_stream(client: Client, stream: BinaryIO, path: bytes, durability: Durability | None) -> Tree:
     written = client.write_file(path, stream, durability=durability)
     return Tree(1, 0, written.size, written.sent_bytes, 0, written.commit, 1)
 
@@ -112,10 +117,10 @@ def local_source(argument: str) -> Source:
     return Source(path, kind, b"" if ends_in_dots else name)
 
 
-def kinds_in_cairn(client: Client, paths: list[bytes]) -> list[Kind | None]:
-    """What is at these paths. Raises what the cluster answers other than that nothing is there."""
+def kinds_in_cairn(client: Client, paths: list[bytes], *, follow: bool = True) -> list[Kind | None]:
+    """What these paths lead to. Raises what the cluster answers other than that nothing is there."""
     kinds: list[Kind | None] = []
-    for path, found in zip(paths, client.stat_many(paths), strict=True):
+    for path, found in zip(paths, client.stat_many(paths, follow=follow), strict=True):
         if isinstance(found, NotFound):
             kinds.append(None)
         elif isinstance(found, CairnError):

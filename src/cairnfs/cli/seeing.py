@@ -34,8 +34,10 @@ class Seen:
     status: int = exits.OK
 
 
-def look(client: Client, paths: Sequence[str], at: str | None, *, strict: bool = False) -> Seen:
-    """Look these paths up, in their order.
+def look(
+    client: Client, paths: Sequence[str], at: str | None, *, strict: bool = False, follow: bool = False
+) -> Seen:
+    """Look these paths up, in their order; with `follow`, what symlinks lead to.
 
     A path that cannot be looked up is told of on stderr and left out, unless it is the only one or
     the look is `strict`: then its error is raised.
@@ -43,7 +45,8 @@ def look(client: Client, paths: Sequence[str], at: str | None, *, strict: bool =
     wanted = [remote(path) for path in paths]
     seen = Seen(0, [])
     for batch in _batches(wanted):
-        reply = client.ask(endpoints.STAT, StatRequest(paths=[PathText.of(path) for path in batch], at=at))
+        request = StatRequest(paths=[PathText.of(path) for path in batch], at=at, follow=follow)
+        reply = client.ask(endpoints.STAT, request)
         seen.commit, at = reply.commit, str(reply.commit)
         for path, result in zip(batch, reply.results, strict=True):
             if result.entry is not None:

@@ -68,7 +68,7 @@ def test_a_number_is_needed_where_one_is_needed() -> None:
     assert complaint("up", "--port", "high").exit_status == 2
 
 
-@pytest.mark.parametrize("at", ["yesterday", "-5", "5x", "2026-11-22", "2026-11-22T10:00", "", " 41"])
+@pytest.mark.parametrize("at", ["-5", "5x", "2026-11-22", "2026-11-22T10:00", "", " 41"])
 @pytest.mark.parametrize("verb", [["ls"], ["stat"], ["cat"], ["get", "/x"]], ids=lambda verb: verb[0])
 def test_what_is_no_moment_is_a_usage_error(verb: list[str], at: str) -> None:
     assert complaint(verb[0], "--at", at, *verb[1:], "/x").exit_status == 2
