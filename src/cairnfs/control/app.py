@@ -25,6 +25,7 @@ from cairnfs.control.auth.tokens import Issuer
 from cairnfs.control.cluster.inventories import CallsTo, Inventories, Listed
 from cairnfs.control.cluster.routes import ClusterRoutes
 from cairnfs.control.cluster.verification import VerificationRoutes
+from cairnfs.control.directory.history import HistoryRoutes
 from cairnfs.control.directory.routes import DirectoryRoutes
 from cairnfs.control.directory.snapshots import SnapshotRoutes
 from cairnfs.control.duties.detector import Detector
@@ -35,6 +36,7 @@ from cairnfs.control.duties.orphans import Orphans
 from cairnfs.control.duties.reconcile import Reconcile
 from cairnfs.control.duties.sessions import SessionExpiry
 from cairnfs.control.duties.turns import Duty, Turns
+from cairnfs.control.feed import Feed
 from cairnfs.control.locks.routes import SessionRoutes
 from cairnfs.control.people import Standing
 from cairnfs.control.transactions.receipts import Receipts
@@ -66,6 +68,7 @@ class ControlApp:
     asgi: ASGIApp
     driver: Driver
     cluster_id: ClusterId
+    _feed: Feed
     _leadership: Leadership
     _turns: Turns
     _passwords: Passwords
@@ -84,6 +87,7 @@ class ControlApp:
         """End the duties, leave the lead, answer what waits."""
         await self._turns.stop()
         await self._leadership.stop()
+        await self._feed.close()
         await self.driver.close()
         self._passwords.close()
 
@@ -120,6 +124,7 @@ def build(
     """
     identity = _identity(database, first_admin_secret)
     driver = Driver(database, clock)
+    feed = Feed(driver, clock)
     issuer = Issuer(identity.keys.signing, identity.cluster_id, clock)
     passwords = Passwords(password_cost)
     logins = Logins(
@@ -145,6 +150,7 @@ def build(
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
         **DirectoryRoutes(driver).handlers(),
+        **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
         **TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock).handlers(),
@@ -164,6 +170,7 @@ def build(
         ),
         driver=driver,
         cluster_id=identity.cluster_id,
+        _feed=feed,
         _leadership=leadership,
         _turns=Turns(leadership, _duties(driver, inventories, calls_to, clock), clock),
         _passwords=passwords,

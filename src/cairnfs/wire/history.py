@@ -65,8 +65,8 @@ class ChangesRequest(Request, kw_only=True):
 class Changes(Reply, kw_only=True):
     """One event of the stream.
 
-    `commit`: what this commit changed; `more` says that further events of the same commit may follow. `position`:
-    nothing at or below this commit is untold; it has no other fields.
+    `commit`: what this commit changed; `more` says that further events of the same commit may follow.
+    `position`: nothing at or below this commit is untold; it has no other fields.
     """
 
     commit: int

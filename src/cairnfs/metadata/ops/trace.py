@@ -9,16 +9,20 @@ one deeper than a path is long.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from cairnfs.core.names import PATH_MAX_BYTES
 from cairnfs.core.permissions import READ, WALK, Person, allowed
+from cairnfs.errors import NotADirectory, NotFound
 from cairnfs.ids import ROOT, InodeId, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.moment import Sight
+from cairnfs.metadata.ops.resolve import place
 from cairnfs.metadata.rows import changes
 from cairnfs.metadata.rows.changes import Then
 from cairnfs.metadata.rows.nodes import Dentry, Version
+from cairnfs.metadata.view import View
 
 #: Every name has a byte at least, and a slash before it.
 _LEVELS_MAX = PATH_MAX_BYTES // 2
@@ -57,6 +61,21 @@ def trace(tx: Tx, person: Person, places: Iterable[Then]) -> dict[Then, Traced]:
     for one in asked:
         _unwind(one, person, above, rights, known)
     return {one: found for one in asked if (found := known[one]) is not None}
+
+
+def physical(view: View, person: Person, path: Path, *, follow: bool) -> Path:
+    """The path without the symlinks on it; the path itself where it leads nowhere.
+
+    `follow`: as in `resolve.place`. Raises Forbidden, SymlinkLoop.
+    """
+    try:
+        at = place(view, person, path, follow=follow)
+    except (NotFound, NotADirectory):
+        return path
+    if at.is_root:
+        return Path(b"/")
+    way = [view.name_of(up, inside).name for up, inside in pairwise(at.chain)]
+    return Path(b"".join(b"/" + name for name in (*way, at.name)))
 
 
 def _above(tx: Tx, asked: Iterable[Then]) -> dict[Then, Dentry]:

@@ -15,6 +15,7 @@ from cairnfs.wire.endpoints import (
     cluster,
     directory,
     fileserver,
+    history,
     locks,
     people,
     snapshots,
@@ -52,6 +53,10 @@ from cairnfs.wire.endpoints.fileserver import (
     INVENTORY as INVENTORY,
     PUT_CHUNKS as PUT_CHUNKS,
 )
+from cairnfs.wire.endpoints.history import (
+    CHANGES as CHANGES,
+    LOG as LOG,
+)
 from cairnfs.wire.endpoints.locks import (
     BEGIN_SESSION as BEGIN_SESSION,
     END_SESSION as END_SESSION,
@@ -87,6 +92,7 @@ CONTROL: tuple[Endpoint[Any, Any], ...] = (
     *auth.ENDPOINTS,
     *people.ENDPOINTS,
     *directory.ENDPOINTS,
+    *history.ENDPOINTS,
     *snapshots.ENDPOINTS,
     *transactions.ENDPOINTS,
     *locks.ENDPOINTS,
