@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from cairnfs.client.results import Skipped
 from cairnfs.core.chunking import HOLE_LEAST_BYTES
@@ -47,6 +47,8 @@ _ERRORS: dict[int, type[CairnError]] = {
     errno.EILSEQ: BadName,
     errno.EINVAL: BadName,
 }
+Kind = Literal["file", "directory", "symlink"]
+_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
 #: Why something is left out that was there a moment ago.
 GONE = "it went away meanwhile"
 
@@ -57,12 +59,24 @@ class Found:
 
     path: bytes
     inside: bytes
-    directory: bool
+    kind: Kind
     size: int
+    #: All twelve bits.
     mode: int
-    mtime_us: int
+    mtime_ns: int
     #: Bytes that it takes on its disk.
     stored: int
+    uid: int
+    gid: int
+    #: What says that two names lead to one file; None where it has one name.
+    twins: tuple[int, int] | None = None
+    #: Where a symlink leads.
+    target: bytes = b""
+
+    @property
+    def directory(self) -> bool:
+        """Whether it is one."""
+        return self.kind == "directory"
 
     @property
     def sparse(self) -> bool:
@@ -92,8 +106,8 @@ def look(path: LocalPath, inside: bytes = b"") -> Found:
 def scan(root: LocalPath) -> Iterator[Found | Skipped]:
     """Everything below a local directory, by name, parents before what is in them.
 
-    Links to regular files are followed; links to directories (which may go in circles), links to
-    nothing, sockets, pipes, devices and what goes away meanwhile are told as skipped.
+    Symlinks are found as such and not followed. Sockets, pipes, devices and what goes away meanwhile are
+    told as skipped.
     """
     stack = [_entries(os.fsencode(root), b"")]
     while stack:
@@ -119,31 +133,30 @@ def _entries(directory: bytes, inside: bytes) -> Iterator[Found | Skipped]:
 
 
 def _classify(entry: os.DirEntry[bytes], inside: bytes) -> Found | Skipped:
-    link = entry.is_symlink()
     try:
-        status = entry.stat()
-    except OSError as error:
-        if link:
-            return Skipped(entry.path, "a link that leads nowhere")
-        if isinstance(error, FileNotFoundError):
-            return Skipped(entry.path, GONE)
-        raise
-    if stat.S_ISREG(status.st_mode) or (stat.S_ISDIR(status.st_mode) and not link):
-        return _found(entry.path, inside + entry.name, status)
-    if stat.S_ISDIR(status.st_mode):
-        return Skipped(entry.path, "a link to a directory")
-    return Skipped(entry.path, "neither a file nor a directory")
+        status = entry.stat(follow_symlinks=False)
+        target = os.readlink(entry.path) if stat.S_ISLNK(status.st_mode) else b""
+    except FileNotFoundError:
+        return Skipped(entry.path, GONE)
+    if stat.S_IFMT(status.st_mode) not in _KINDS:
+        return Skipped(entry.path, "neither a file, a directory nor a symlink")
+    return _found(entry.path, inside + entry.name, status, target)
 
 
-def _found(path: bytes, inside: bytes, status: os.stat_result) -> Found:
+def _found(path: bytes, inside: bytes, status: os.stat_result, target: bytes = b"") -> Found:
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "file")
     return Found(
         path,
         inside,
-        stat.S_ISDIR(status.st_mode),
+        kind,
         status.st_size if stat.S_ISREG(status.st_mode) else 0,
-        stat.S_IMODE(status.st_mode) & 0o777,
-        status.st_mtime_ns // 1000,
+        stat.S_IMODE(status.st_mode),
+        status.st_mtime_ns,
         _stored(status),
+        status.st_uid,
+        status.st_gid,
+        (status.st_dev, status.st_ino) if kind != "directory" and status.st_nlink > 1 else None,
+        target,
     )
 
 

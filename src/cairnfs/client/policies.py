@@ -51,6 +51,8 @@ class Policies:
     async def learn(self, path: Path, *, refused: bool = False) -> None:
         """Ask the directories above a path. `refused`: where a symlink is among them, expect the worst."""
         above = list(_above(path))
+        if not above:
+            return
         request = StatRequest(paths=[PathText.of(one) for one in above], follow=False)
         reply = await self._control.ask(endpoints.STAT, request)
         for one, result in zip(above, reply.results, strict=True):

@@ -2,19 +2,22 @@
 
 A tree of more operations appears in several commits, parents first; each is whole or absent, and if
 one fails, those before it stay and none after it is made. While one is committed the next one's
-chunks are on their way. What belongs here: the way from local files to commits. What does not: what
-`cp -r` would choose as the target (the command's matter). Used from one event loop.
+chunks are on their way. What belongs here: the way from local files to commits. What does not: what each
+commit does (`put_plan.py`), what `cp -r` would choose as the target (the command's matter). Used from one
+event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
+from cairnfs.client.listing import stat_paths
+from cairnfs.client.local_attributes import Beside, look_beside, process_umask
 from cairnfs.client.local_files import (
     GONE,
     Found,
@@ -25,44 +28,46 @@ from cairnfs.client.local_files import (
     read_short,
     scan,
 )
-from cairnfs.client.naming import below
 from cairnfs.client.progress import Meter, Part
+from cairnfs.client.put_plan import Plan, Step, Window, attributes_of
 from cairnfs.client.results import SKIPPED_MAX, Durability, OnProgress, Skipped, Tree
 from cairnfs.client.sources import Hashed, chunks_of, hashed
 from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
-from cairnfs.core import names as rules
-from cairnfs.core.chunking import (
-    CUT_AVERAGE_BYTES,
-    HOLE_ALIGN_BYTES,
-    HOLE_LEAST_BYTES,
-    SINGLE_MAX_BYTES,
-    split,
-)
-from cairnfs.core.manifest import HOLE_MAX_BYTES
-from cairnfs.errors import IsADirectory, NotADirectory, NotFound
+from cairnfs.core.chunking import SINGLE_MAX_BYTES, split
+from cairnfs.core.durability import DURABILITIES
+from cairnfs.errors import CairnError, IsADirectory, NotADirectory, NotDurable, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
-from cairnfs.wire.commits import OPERATIONS_MAX, CommitReply, MakeDirectory, Operation
-from cairnfs.wire.directory import ChunkRef
+from cairnfs.wire.commits import CommitReply, Operation
+from cairnfs.wire.directory import ChunkRef, Entry
 
 #: Short files read at one go on the other thread.
 _READ_FILES = 64
 _READ_BYTES = 4 * 1024 * 1024
+#: Things found at one go, and the bytes of extended attributes that may come with them.
 _SCAN_ENTRIES = 512
-#: Chunks in one commit, roughly: with their receipts they must fit into one request.
-_WINDOW_CHUNKS = 200_000
+_SCAN_XATTR_BYTES = 8 * 1024 * 1024
+
+#: Something found, and what it has beside its content if that is kept.
+_Taken = tuple[Found, Beside | None]
 
 
 async def put_file(
     connection: Connection, local: LocalPath, target: Target, *, preserve: bool, tell: OnProgress | None
 ) -> Tree:
-    """One local file becomes the file at the target's path, with its mode."""
+    """One local file, to which symlinks are followed, becomes the file at the target's path."""
     found = await on_disk(look, local)
-    target = replace(target, mode=found.mode, mtime_ns=found.mtime_us * 1000 if preserve else None)
     if found.directory:
         raise IsADirectory("local: it is a directory, not a file", path=names.printable(found.path))
+    beside = await on_disk(look_beside, found) if preserve else None
+    target = replace(
+        target,
+        mode=found.mode & 0o777 & ~process_umask(),
+        mtime_ns=None if beside is None else beside.mtime_ns,
+        attributes=None if beside is None else attributes_of(found, beside),
+    )
     meter = Meter(connection.clock, tell)
     meter.files_total, meter.bytes_total = 1, found.size
     stream = await on_disk(open_to_read, local)
@@ -70,7 +75,16 @@ async def put_file(
         written = await write_file(connection, target, stream, moved=meter.moved)
     meter.done()
     meter.finish()
-    return Tree(files=1, bytes=written.size, sent_bytes=written.sent_bytes, commit=written.commit, commits=1)
+    lost = [] if beside is None else beside.lost
+    return Tree(
+        files=1,
+        bytes=written.size,
+        sent_bytes=written.sent_bytes,
+        commit=written.commit,
+        commits=1,
+        skipped=tuple(Skipped(found.path, reason) for reason in lost),
+        skipped_count=len(lost),
+    )
 
 
 class PutTree:
@@ -92,7 +106,8 @@ class PutTree:
         self._durability = durability
         self._preserve = preserve
         self._meter = Meter(connection.clock, tell)
-        self._directories = 0
+        self._plan = Plan(remote, self._look, preserve=preserve, umask=process_umask())
+        self._done = dict.fromkeys(("enter", "symlink", "link"), 0)
         self._sent_bytes = 0
         self._commits = 0
         self._last: CommitReply | None = None
@@ -105,10 +120,11 @@ class PutTree:
         root = await on_disk(look, self._local)
         if not root.directory:
             raise NotADirectory("local: it is no directory", path=names.printable(root.path))
+        await self._begin(root)
         counting = asyncio.create_task(self._count()) if self._meter.listened else None
         running: list[asyncio.Task[None]] = []
         try:
-            async with aclosing(self._windows(root)) as windows:
+            async with aclosing(self._windows()) as windows:
                 async for window in windows:
                     before = running[-1] if running else None
                     running.append(asyncio.create_task(self._put(window, before)))
@@ -127,101 +143,144 @@ class PutTree:
         assert self._last is not None
         return Tree(
             files=self._meter.files,
-            directories=self._directories,
+            directories=self._done["enter"],
             bytes=self._meter.bytes,
             sent_bytes=self._sent_bytes,
             commit=self._last.commit,
             commits=self._commits,
             skipped=tuple(self._skipped),
             skipped_count=self._skipped_count,
+            symlinks=self._done["symlink"],
+            links=self._done["link"],
         )
+
+    async def _begin(self, root: Found) -> None:
+        """See what is at the tree's place, and what is asked for there."""
+        await self._connection.policies.learn(self._remote)
+        [there] = (await stat_paths(self._connection, [self._remote], None, follow=True)).results
+        [(found, beside)] = await on_disk(_beside, [root], self._preserve)
+        self._note(found, beside)
+        self._plan.begin(found, beside, there if isinstance(there, Entry) else None)
+
+    async def _look(self, paths: Sequence[Path]) -> Sequence[Entry | None]:
+        """What is there; what cannot be looked at is for the commit to refuse."""
+        found = await stat_paths(self._connection, paths, None, follow=False)
+        return [one if isinstance(one, Entry) else None for one in found.results]
 
     async def _count(self) -> None:
         """What there is to do, for those who watch."""
 
         def count() -> tuple[int, int]:
-            sizes = [
-                found.size for found in scan(self._local) if isinstance(found, Found) and not found.directory
-            ]
-            return len(sizes), sum(sizes)
+            files, size = 0, 0
+            twins: set[tuple[int, int]] = set()
+            for found in scan(self._local):
+                if isinstance(found, Skipped) or found.kind != "file" or found.twins in twins:
+                    continue
+                if found.twins is not None:
+                    twins.add(found.twins)
+                files, size = files + 1, size + found.size
+            return files, size
 
         self._meter.files_total, self._meter.bytes_total = await on_disk(count)
 
-    async def _windows(self, root: Found) -> AsyncGenerator[list[Found], None]:
+    async def _windows(self) -> AsyncGenerator[Window, None]:
         """What each commit will hold."""
-        window, chunks = [root], 0
         found = scan(self._local)
-        while entries := await on_disk(_take, found):
+        while entries := await on_disk(_take, found, self._preserve):
             for entry in entries:
                 if isinstance(entry, Skipped):
                     self._skip(entry)
-                    continue
-                cut = _chunks(entry)
-                if len(window) == OPERATIONS_MAX or chunks + cut > _WINDOW_CHUNKS:
-                    yield window
-                    window, chunks = [], 0
-                window.append(entry)
-                chunks += cut
-        yield window
+                else:
+                    self._note(*entry)
+            for window in await self._plan.take([one for one in entries if not isinstance(one, Skipped)]):
+                yield window
+        for window in self._plan.end():
+            yield window
+
+    def _note(self, found: Found, beside: Beside | None) -> None:
+        for reason in () if beside is None else beside.lost:
+            self._skip(Skipped(found.path, reason))
 
     def _skip(self, skipped: Skipped) -> None:
         self._skipped_count += 1
         if len(self._skipped) < SKIPPED_MAX:
             self._skipped.append(skipped)
 
-    async def _put(self, window: list[Found], before: asyncio.Task[None] | None) -> None:
+    async def _put(self, window: Window, before: asyncio.Task[None] | None) -> None:
         """One commit: send its chunks, wait for the commit before, make it."""
         for made in range(1, UPLOADS_MAX + 1):
             part = Part(self._meter)
             try:
                 await self._put_once(window, before, part)
-            except VOID:
+            except VOID as error:
                 if made == UPLOADS_MAX:
                     raise
+                if isinstance(error, NotDurable):
+                    with suppress(CairnError):
+                        await self._connection.policies.learn(window.steps[0].path, refused=True)
                 part.undo()
             else:
                 return
 
-    async def _put_once(self, window: list[Found], before: asyncio.Task[None] | None, part: Part) -> None:
-        async with self._connection.upload(
-            self._connection.policies.guess(self._remote, self._durability)
-        ) as upload:
-            operations = await self._operations(window, upload, part)
+    async def _put_once(self, window: Window, before: asyncio.Task[None] | None, part: Part) -> None:
+        async with self._connection.upload(self._asked(window)) as upload:
+            planned = await self._operations(window, upload, part)
             receipts = await upload.finish()
             if before is not None:
                 await asyncio.shield(before)
-            if not operations:
+            made = [(step, operations) for step, operations in planned if not self._has_lost(step)]
+            if not made:
                 return
             await upload.hold.ready()
             self._last = await commit(
-                self._connection.control, operations, session=upload.hold.session, receipts=receipts
+                self._connection.control,
+                [operation for _, operations in made for operation in operations],
+                session=upload.hold.session,
+                receipts=receipts,
             )
             self._commits += 1
             self._sent_bytes += upload.sent_bytes
-            self._directories += sum(found.directory for found in window)
+            for step, _ in made:
+                if step.act in self._done:
+                    self._done[step.act] += 1
 
-    async def _operations(self, window: list[Found], upload: Upload, part: Part) -> list[Operation]:
-        """Send what the files hold; give the operations in the window's order."""
-        operations: list[Operation] = []
-        for run in _runs(window):
-            if run[0].directory:
-                operations.extend(self._directory(found) for found in run)
+    def _asked(self, window: Window) -> Durability:
+        """The durability with which the chunks of a commit are sent: what the strictest directory asks."""
+        policies = self._connection.policies
+        guesses = {policies.guess(step.path, self._durability) for step in window.steps}
+        return max(guesses, key=DURABILITIES.index)
+
+    async def _operations(
+        self, window: Window, upload: Upload, part: Part
+    ) -> list[tuple[Step, list[Operation]]]:
+        """Send what the files hold; give the operations of each step in the window's order."""
+        planned: list[tuple[Step, list[Operation]]] = []
+        for run in _runs(window.steps):
+            if run[0].act != "write":
+                planned.extend((step, self._plan.operations(step)) for step in run)
                 continue
             contents = await on_disk(_read_all, run)
-            for found, chunks in zip(run, contents, strict=True):
-                sent = await self._send(found, chunks, upload, part)
+            for step, chunks in zip(run, contents, strict=True):
+                sent = await self._send(step.found, chunks, upload, part)
                 if sent is None:
-                    self._lose(found)
+                    self._lose(step.found, step.path, GONE)
                     continue
-                operations.append(self._target(found).operation(sent))
+                planned.append((step, [*self._plan.operations(step), self._target(step).operation(sent)]))
                 part.done()
-        return operations
+        return planned
 
-    def _lose(self, found: Found) -> None:
+    def _lose(self, found: Found, path: Path, reason: str) -> None:
         """The file is gone; told once, also where its commit is made again."""
-        if found.path not in self._gone:
-            self._gone.add(found.path)
-            self._skip(Skipped(found.path, GONE))
+        if path not in self._gone:
+            self._gone.add(path)
+            self._skip(Skipped(found.path, reason))
+
+    def _has_lost(self, step: Step) -> bool:
+        """Whether it would be another name of a file that went away."""
+        if step.act != "link" or step.first not in self._gone:
+            return False
+        self._lose(step.found, step.path, "its file changed its names meanwhile")
+        return True
 
     async def _send(
         self, found: Found, chunks: list[Hashed] | None, upload: Upload, part: Part
@@ -247,55 +306,63 @@ class PutTree:
                 sent.append(ChunkRef(*chunk))
         return sent
 
-    def _path(self, found: Found) -> Path:
-        return below(self._remote, found.inside) if found.inside else self._remote
-
-    def _target(self, found: Found) -> Target:
+    def _target(self, step: Step) -> Target:
+        beside = step.beside
         return Target(
-            self._path(found),
+            step.path,
             durability=self._durability,
-            mode=found.mode,
-            mtime_ns=found.mtime_us * 1000 if self._preserve else None,
+            mode=self._plan.mode(step.found),
+            mtime_ns=None if beside is None else beside.mtime_ns,
+            attributes=None if beside is None else attributes_of(step.found, beside),
+            follow=False,
         )
 
-    def _directory(self, found: Found) -> MakeDirectory:
-        text, base64 = names.to_text(rules.path(self._path(found)))
-        return MakeDirectory(path=text, path_b64=base64, parents=True, mode=found.mode)
+
+def _take(found: Iterator[Found | Skipped], preserve: bool) -> list[_Taken | Skipped]:
+    """The next things, with what they have beside their content."""
+    taken: list[_Taken | Skipped] = []
+    room = _SCAN_XATTR_BYTES
+    for entry in found:
+        if isinstance(entry, Skipped):
+            taken.append(entry)
+        else:
+            try:
+                [(_, beside)] = _beside([entry], preserve)
+            except NotFound:
+                taken.append(Skipped(entry.path, GONE))
+                continue
+            taken.append((entry, beside))
+            xattrs = (beside.xattrs if beside else None) or {}
+            room -= sum(len(name) + len(value) for name, value in xattrs.items())
+        if len(taken) >= _SCAN_ENTRIES or room < 0:
+            break
+    return taken
 
 
-def _take(found: Iterator[Found | Skipped]) -> list[Found | Skipped]:
-    return [entry for _, entry in zip(range(_SCAN_ENTRIES), found, strict=False)]
+def _beside(found: list[Found], preserve: bool) -> list[_Taken]:
+    return [(one, look_beside(one) if preserve else None) for one in found]
 
 
-def _chunks(found: Found) -> int:
-    """How many chunks and holes a file may have, roughly."""
-    if not found.sparse:
-        return 1 + found.size // CUT_AVERAGE_BYTES
-    # At worst every block that is stored stands alone between two holes.
-    turns = min(found.stored // HOLE_ALIGN_BYTES, found.size // HOLE_LEAST_BYTES)
-    return 1 + 2 * turns + found.size // HOLE_MAX_BYTES
-
-
-def _runs(window: list[Found]) -> Iterator[list[Found]]:
-    """The window in order, cut into runs: directories, or files that are read at one go."""
-    run: list[Found] = []
+def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """The steps in order, cut into runs: files that are read at one go, or all else."""
+    run: list[Step] = []
     size = 0
-    for found in window:
-        alike = run and run[0].directory == found.directory
-        if run and not (alike and len(run) < _READ_FILES and size + found.size <= _READ_BYTES):
+    for step in steps:
+        alike = run and (run[0].act == "write") == (step.act == "write")
+        if run and not (alike and len(run) < _READ_FILES and size + step.found.size <= _READ_BYTES):
             yield run
             run, size = [], 0
-        run.append(found)
-        size += found.size
+        run.append(step)
+        size += step.found.size
     if run:
         yield run
 
 
-def _read_all(run: list[Found]) -> list[list[Hashed] | None]:
+def _read_all(run: list[Step]) -> list[list[Hashed] | None]:
     """The chunks of short files; None for one that is long or may have holes, or gone."""
     contents: list[list[Hashed] | None] = []
-    for found in run:
-        content = None
+    for step in run:
+        found, content = step.found, None
         if found.size <= SINGLE_MAX_BYTES and not found.sparse:
             with suppress(NotFound):
                 content = read_short(found.path, SINGLE_MAX_BYTES)

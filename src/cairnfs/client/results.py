@@ -39,7 +39,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """Something local that Cairn cannot hold, and why."""
+    """Something that was left out, or what of it, and why. `path` is the local one."""
 
     path: bytes
     reason: str
@@ -50,7 +50,8 @@ class Tree:
     """What a transfer of files moved.
 
     `commit` is the last commit made (put), or the commit that was read (get). `commits` counts those
-    made: a tree of more operations than one commit holds appears in several, parents first.
+    made: a tree of more operations than one commit holds appears in several, parents first. `links` are
+    further names of files that are counted once.
     """
 
     files: int = 0
@@ -62,6 +63,8 @@ class Tree:
     commits: int = 0
     skipped: tuple[Skipped, ...] = ()
     skipped_count: int = 0
+    symlinks: int = 0
+    links: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,15 @@ def check_name(name: bytes) -> None:
         raise BadXattr("an attribute's name begins with user., trusted. or security.")
 
 
+def is_kept(name: bytes) -> bool:
+    """Whether this can be the name of an attribute that Cairn keeps."""
+    try:
+        check_name(name)
+    except BadXattr:
+        return False
+    return True
+
+
 def check(name: bytes, value: bytes) -> None:
     """Raises BadXattr, or XattrTooLarge for a value over VALUE_MAX_BYTES."""
     check_name(name)
