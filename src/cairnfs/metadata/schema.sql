@@ -223,16 +223,19 @@ CREATE TABLE users (
     home          TEXT   NOT NULL,       -- path of the home directory; empty: none
     created_us    BIGINT NOT NULL,
     state         TEXT   NOT NULL CHECK (state IN ('active', 'disabled', 'removed'))
-);                                       -- a removed user's row stays, its name is '#ID'
+);                                       -- a removed user's row stays, its name is '#ID'; only an active
+                                         -- user has refresh tokens and sessions
 
--- Groups of people. [people: names and ids are unlike all users' names and ids]
+-- Groups of people. A removed one's row goes; its id is never given again, and whatever it still owns
+-- shows '#ID', as with users. Names have 1 to 32 of a-z 0-9 . _ -, so nobody is called that. [people: names
+-- and ids are unlike all users' names and ids; once there was an administrator, one is active]
 CREATE TABLE user_group (
     id         BIGINT PRIMARY KEY,
     name       TEXT   NOT NULL UNIQUE,
     created_us BIGINT NOT NULL
 );
 
--- Who is in which. [people: both exist]
+-- Who is in which, disabled users too. [people: both exist; a removed user is in none]
 CREATE TABLE membership (
     user_id    BIGINT NOT NULL,
     user_group BIGINT NOT NULL,
@@ -247,13 +250,14 @@ CREATE TABLE refresh_token (
     expires_us BIGINT NOT NULL
 );
 
--- Join tokens and invitations that work once, by the BLAKE3 of the secret.
+-- Join tokens and invitations that work once, by the BLAKE3 of the secret, whose first 8 hexadecimal
+-- digits are what people call them. [people: issuer is an active administrator, or 0]
 CREATE TABLE one_time (
     hash       BYTES  PRIMARY KEY,
     purpose    TEXT   NOT NULL,          -- join, invitation, first-admin
     expires_us BIGINT NOT NULL,
     issuer     BIGINT NOT NULL,          -- users.id of whom asked for it; 0: nobody
-    detail     TEXT   NOT NULL           -- of an invitation, JSON: role, user groups, note; else empty
+    detail     TEXT   NOT NULL           -- of an invitation, JSON: role, ids of user groups, note; or empty
 );
 
 -- Nonces of sealed bodies, so that none counts twice. Forgotten when too old to be accepted anyway.

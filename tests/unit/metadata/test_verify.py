@@ -73,6 +73,7 @@ def test_a_new_incarnation_is_as_sound_as_the_old(database: Database) -> None:
 F = "(SELECT inode FROM dentry WHERE name = x'66' AND kind = 'file' ORDER BY inode LIMIT 1)"
 S = "(SELECT inode FROM dentry WHERE name = x'73' LIMIT 1)"
 D = "(SELECT inode FROM dentry WHERE name = x'64' LIMIT 1)"
+A = "(SELECT id FROM users WHERE name = 'admin')"
 PLANTED = [
     ("clock", "UPDATE clock SET commit_number = commit_number - 1"),
     ("clock", "UPDATE clock SET commit_at_us = commit_at_us + 1"),
@@ -100,7 +101,10 @@ PLANTED = [
     ("dentry", f"UPDATE dentry SET kind = 'directory' WHERE inode = {F}"),
     (
         "dentry",
-        f"INSERT INTO dentry SELECT parent, x'7878', born, died, inode, kind, 1 FROM dentry WHERE inode = {D}",
+        (
+            "INSERT INTO dentry SELECT parent, x'7878', born, died, inode, kind, 1 FROM dentry"
+            f" WHERE inode = {D}"
+        ),
     ),
     (
         "dentry",
@@ -135,6 +139,13 @@ PLANTED = [
     ("group", "UPDATE group_member SET fileserver = 1 WHERE group_id = 7"),
     ("group", "DELETE FROM group_member WHERE group_id = 7 AND position = 0"),
     ("group", "DELETE FROM replica_group WHERE id = 7"),
+    ("people", f"INSERT INTO user_group SELECT {A}, 'staff', 0"),
+    ("people", "INSERT INTO user_group VALUES (0, 'admin', 0)"),
+    ("people", "INSERT INTO user_group VALUES (4711, 'staff', 0)"),
+    ("people", f"INSERT INTO membership VALUES ({A}, 4711)"),
+    ("people", f"UPDATE users SET name = '#' || id WHERE id = {A}"),
+    ("people", f"UPDATE users SET state = 'disabled' WHERE id = {A}"),
+    ("people", "INSERT INTO one_time VALUES (x'01', 'join', 1, 4711, '')"),
 ]
 
 
@@ -167,6 +178,26 @@ def test_a_hole_that_is_a_chunk_is_told_once(broken: Ledger) -> None:
 
 def test_every_invariant_is_broken_by_some_story() -> None:
     assert {name for name, _ in PLANTED} == set(verify.INVARIANTS)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM session",
+        "INSERT INTO membership SELECT id, 0 FROM users WHERE name = '#' || id",
+        "INSERT INTO refresh_token SELECT x'01', id, 1 FROM users WHERE state = 'removed'",
+    ],
+)
+def test_who_was_shut_out_has_nothing_left(broken: Ledger, sql: str) -> None:
+    def plant(tx: Tx) -> None:
+        tx.run("INSERT INTO user_group VALUES (0, 'staff', 0)")
+        tx.run(f"UPDATE users SET state = 'removed', name = '#' || id WHERE id = {A}")
+        tx.run(sql)
+
+    broken.database.write(plant)
+    told = {one.detail.partition(" ")[2] for one in broken.read(verify.run).findings}
+    assert "are 1 people and no active administrator" in told
+    assert len(told) == (1 if sql.startswith("DELETE") else 3), told
 
 
 def test_findings_have_a_limit(broken: Ledger) -> None:

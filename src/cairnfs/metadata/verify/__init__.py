@@ -13,7 +13,7 @@ from typing import Final
 
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import clock as clock_row
-from cairnfs.metadata.verify import clock, cluster, content, history, tree
+from cairnfs.metadata.verify import attributes, clock, cluster, content, history, people, tree
 from cairnfs.metadata.verify.report import Report
 from cairnfs.wire.verification import VerifyDatabaseReply
 
@@ -25,13 +25,15 @@ INVARIANTS: Final[dict[str, tuple[Callable[[Report], None], ...]]] = {
     "snapshot": (history.check_snapshots,),
     "inode": (tree.check_inodes,),
     "dentry": (tree.check_dentries,),
-    "version": (content.check_versions,),
+    "version": (content.check_versions, attributes.check_versions),
+    "xattr_set": (attributes.check_sets,),
     "leaf": (content.check_leaves,),
     "chunk": (content.check_chunks,),
     "orphan": (tree.check_orphans,),
     "detached": (history.check_detached,),
     "session": (cluster.check_sessions,),
     "group": (cluster.check_groups,),
+    "people": (people.check_people, people.check_rights),
 }
 
 
