@@ -20,7 +20,6 @@ from cairnfs.metadata.view import DIRECTORY, SYMLINK
 from cairnfs.wire import names as texts
 from cairnfs.wire.directory import Entry
 
-
 Kind = Literal["file", "directory", "symlink"]
 
 
@@ -34,7 +33,7 @@ class Found(NamedTuple):
     traced: int = 1
 
 
-class _Change(NamedTuple):
+class LastChange(NamedTuple):
     """The last change of a directory's entries."""
 
     commit: CommitNumber
@@ -43,11 +42,11 @@ class _Change(NamedTuple):
 
 def build(sight: Sight, many: Sequence[Found]) -> list[Entry]:
     """Entries in the same order."""
-    changes: dict[InodeId, _Change] = {}
+    changes: dict[InodeId, LastChange] = {}
     at = sight.view.at
     if at is not None:
         later = [one for one in many if one.kind == DIRECTORY and one.told.changed > at]
-        changes = _changes_then(sight.view.tx, [one.version.inode for one in later], at)
+        changes = changes_then(sight.view.tx, [one.version.inode for one in later], at)
     owners = {one.version.owner for one in many} | {one.version.owner_group for one in many}
     called = sight.people.names(owners)
     linked = [one.version.inode for one in many if one.traced and one.kind != DIRECTORY]
@@ -78,20 +77,21 @@ def _up(here: InodeId, above: Mapping[InodeId, Dentry]) -> InodeId:
     return here
 
 
-def _changes_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[InodeId, _Change]:
+def changes_then(tx: Tx, directories: list[InodeId], at: CommitNumber) -> dict[InodeId, LastChange]:
+    """The last changes of these directories' entries not after `at`; at commit 0, of one without any."""
     directories = list(dict.fromkeys(directories))
     changed = nodes.changes_before(tx, directories, at)
     at_us = commits.times(tx, sorted(set(changed.values())))
-    never = _Change(CommitNumber(0), 0)
+    never = LastChange(CommitNumber(0), 0)
     return dict.fromkeys(directories, never) | {
-        inode: _Change(number, at_us[number]) for inode, number in changed.items() if number in at_us
+        inode: LastChange(number, at_us[number]) for inode, number in changed.items() if number in at_us
     }
 
 
 def _entry(
     sight: Sight,
     one: Found,
-    changes: Mapping[InodeId, _Change],
+    changes: Mapping[InodeId, LastChange],
     called: Mapping[int, str],
     links: Mapping[InodeId, int],
 ) -> Entry:
@@ -99,7 +99,7 @@ def _entry(
     name, base64 = texts.to_text(one.name)
     mtime_us, mtime_sub_ns = version.mtime_us, version.mtime_sub_ns
     if one.kind == DIRECTORY:
-        change = changes.get(version.inode) or _Change(one.told.changed, one.told.changed_us)
+        change = changes.get(version.inode) or LastChange(one.told.changed, one.told.changed_us)
         if change.commit > version.mtime_set:
             mtime_us, mtime_sub_ns = change.at_us, 0
     target, target_b64 = texts.to_text(version.target) if one.kind == SYMLINK else (None, None)

@@ -30,3 +30,13 @@ def refer(tx: Tx, rows: Sequence[tuple[Hash, int, bytes]]) -> None:
         "hash BYTES, refs BIGINT, entries BYTES",
         rows,
     )
+
+
+def refer_more(tx: Tx, rows: Sequence[tuple[Hash, int]]) -> None:
+    """Add refs to sets that are there: (hash, refs) each."""
+    changed = tx.run_given(
+        "UPDATE xattr_set SET refs = xattr_set.refs + g.refs FROM {given} AS g WHERE xattr_set.hash = g.hash",
+        "hash BYTES, refs BIGINT",
+        rows,
+    )
+    assert changed == len(rows), f"{len(rows) - changed} sets of attributes were not there"

@@ -1,0 +1,42 @@
+"""Trees in the making, to which no name leads yet.
+
+What belongs here: the table `detached`. What does not: what is below them (`rows/dentries` and others).
+Any thread, inside a tx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cairnfs.ids import InodeId
+from cairnfs.metadata.databases.seam import Tx
+
+
+def insert(tx: Tx, inode: InodeId, at_us: int) -> None:
+    """Begin one below this directory."""
+    tx.run("INSERT INTO detached (inode, at_us) VALUES (?, ?)", inode, at_us)
+
+
+def is_there(tx: Tx, inode: InodeId) -> bool:
+    """Whether the tree below this directory is still in the making, and nobody gave it up."""
+    return tx.row("SELECT inode FROM detached WHERE inode = ? AND at_us > 0", inode) is not None
+
+
+def touch(tx: Tx, inode: InodeId, at_us: int) -> None:
+    """Somebody still works at it."""
+    tx.run("UPDATE detached SET at_us = ? WHERE inode = ?", at_us, inode)
+
+
+def delete(tx: Tx, inodes: Sequence[InodeId]) -> None:
+    """They are trees in the making no more."""
+    tx.run_given(
+        "DELETE FROM detached WHERE inode IN (SELECT g.inode FROM {given} AS g)",
+        "inode BIGINT",
+        [(inode,) for inode in inodes],
+    )
+
+
+def older(tx: Tx, before_us: int, limit: int) -> list[InodeId]:
+    """The first `limit` at which nobody has worked since this time."""
+    rows = tx.rows("SELECT inode FROM detached WHERE at_us < ? ORDER BY inode LIMIT ?", before_us, limit)
+    return [row[0] for row in rows]
