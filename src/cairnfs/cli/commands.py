@@ -17,7 +17,8 @@ from typer.main import get_command
 from cairnfs.errors import BadRequest
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv"),
+    "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "ln", "readlink", "touch"),
+    "Attributes": ("chmod", "chown", "xattr", "policy"),
     "Account": ("signup", "login", "logout", "whoami", "passwd", "invite"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }

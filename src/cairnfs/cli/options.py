@@ -35,6 +35,13 @@ PasswordStdin = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what was done, and in which commit.")]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories with all in them.")]
+RecursiveR = Annotated[bool, typer.Option("-R", "--recursive", help="Directories with all in them.")]
+Itself = Annotated[
+    bool, typer.Option("-h", "--no-dereference", help="Symlinks themselves, not what they lead to.")
+]
+Null = Annotated[
+    bool, typer.Option("-0", "--null", help="A NUL behind each instead of a line, and no escapes.")
+]
 
 
 def data_directory(given: str | None) -> Path:

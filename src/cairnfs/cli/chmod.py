@@ -1,0 +1,48 @@
+"""`cairn chmod`."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from cairnfs.cli import connection, modes
+from cairnfs.cli.changes import Changes
+from cairnfs.cli.options import Profile, RecursiveR, Url, Verbose
+from cairnfs.cli.seeing import remote
+from cairnfs.wire.commits import Attributes
+from cairnfs.wire.directory import Entry
+
+
+def command(
+    mode: Annotated[str, typer.Argument(metavar="MODE", help="Like 640, u+rwX, g-w,o=, a+t, u+s.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="What is to have it.")],
+    recursive: RecursiveR = False,
+    verbose: Verbose = False,
+    profile: Profile = None,
+    url: Url = None,
+) -> int:
+    """Change modes.
+
+    Up to 1,000 paths are one commit: all of them get their mode, or none. Symlinks that are named are
+    followed, those found with -R are not. A MODE that begins with - comes after --.
+    """
+    change = modes.parse(mode, _umask())
+
+    def wanted(entry: Entry) -> Attributes | None:
+        new = change(entry.mode, entry.kind == "directory")
+        return None if entry.kind == "symlink" or new == entry.mode else Attributes(mode=new)
+
+    places = [remote(path) for path in paths]
+    with connection.client(url, profile) as client:
+        changes = Changes(client, wanted, follow=True)
+        changes.add(places, recursive=recursive)
+    return changes.tell(verbose=verbose)
+
+
+def _umask() -> int:
+    """This process's; there is no way to look without setting it."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
