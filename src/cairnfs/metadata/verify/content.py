@@ -21,20 +21,22 @@ from cairnfs.metadata.verify.counting import Counted, Tally, differences
 from cairnfs.metadata.verify.report import Report
 
 _VERSIONS = (
-    "SELECT inode, born, size, manifest FROM version WHERE (inode, born) > (?, ?)"
-    " ORDER BY inode, born LIMIT ?"
+    "SELECT v.inode, v.born, v.size - length(v.target), v.manifest FROM version AS v"
+    " WHERE (v.inode, v.born) > (?, ?) ORDER BY v.inode, v.born LIMIT ?"
 )
 _LEAVES = "SELECT hash, size, refs, entries FROM leaf WHERE hash > ? ORDER BY hash LIMIT ?"
 _CHUNKS = "SELECT hash, refs FROM chunk WHERE hash > ? ORDER BY hash LIMIT ?"
 
 
 def check_versions(report: Report) -> None:
-    """[version] spans of an inode do not overlap; size is the sum of its leaves' sizes; each leaf exists."""
+    """[version] spans of an inode do not overlap, and nothing is between them; size is the sum of its
+    leaves' sizes, or the length of its target; each leaf exists. (Attributes: `verify/attributes`.)"""
     report.none(
         "version",
-        lambda row: f"version {row[1]} of inode {row[0]} was born when another lived",
+        lambda row: f"version {row[1]} of inode {row[0]} was not born when the one before it ended",
         "SELECT inode, born FROM (SELECT inode, born,"
-        " lag(died) OVER (PARTITION BY inode ORDER BY born) AS before FROM version) AS v WHERE before > born",
+        " lag(died) OVER (PARTITION BY inode ORDER BY born) AS before FROM version) AS v"
+        " WHERE before <> born",
     )
     report.none(
         "version",

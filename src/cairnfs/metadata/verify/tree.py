@@ -12,24 +12,41 @@ from cairnfs.metadata.verify.report import Report
 from cairnfs.wire import names
 
 _LIVE = f"died = {NEVER}"
+#: What has no name and is not without one: the root, and the tops of detached trees.
+_TOPS = f"SELECT CAST({ROOT} AS BIGINT) AS inode UNION ALL SELECT inode FROM detached"
+#: Live directories that a way up leads out of: to the root, or to the top of a detached tree.
+_REACHED = (
+    f"WITH RECURSIVE reached (inode) AS ({_TOPS} UNION ALL"
+    " SELECT d.inode FROM reached AS r CROSS JOIN dentry AS d"
+    f" WHERE d.parent = r.inode AND d.{_LIVE} AND d.kind = 'directory')"
+)
 
 
 def check_inodes(report: Report) -> None:
-    """[inode] links is the number of live dentries that lead there (the root counts one); alive versions
-    exist exactly where links > 0."""
+    """[inode] links is the number of live dentries that lead there (the root and the top of a detached tree
+    count one); alive versions exist exactly where links > 0, or where all names left are below orphans."""
     report.count("inodes", "SELECT count(*) FROM inode")
     report.none(
         "inode",
         lambda row: f"inode {row[0]} says {row[1]} links, {row[2]} names lead to it",
         "SELECT i.id, i.links, coalesce(d.n, 0) FROM inode AS i LEFT JOIN"
         f" (SELECT inode, count(*) AS n FROM dentry WHERE {_LIVE} GROUP BY inode) AS d ON d.inode = i.id"
-        f" WHERE i.links <> coalesce(d.n, 0) + CASE WHEN i.id = {ROOT} THEN 1 ELSE 0 END",
+        f" LEFT JOIN ({_TOPS}) AS t ON t.inode = i.id"
+        " WHERE i.links <> coalesce(d.n, 0) + CASE WHEN t.inode IS NULL THEN 0 ELSE 1 END",
     )
     report.none(
         "inode",
-        lambda row: f"inode {row[0]} has {row[1]} links, and its live version is {row[2]}",
-        "SELECT i.id, i.links, v.born FROM inode AS i LEFT JOIN version AS v"
-        f" ON v.inode = i.id AND v.{_LIVE} WHERE (i.links > 0) <> (v.born IS NOT NULL)",
+        lambda row: f"inode {row[0]} has no links, and its version {row[1]} lives",
+        f"SELECT i.id, v.born FROM inode AS i CROSS JOIN version AS v WHERE v.inode = i.id AND v.{_LIVE}"
+        " AND i.links <= 0",
+    )
+    report.none(
+        "inode",
+        lambda row: f"inode {row[0]} can be reached and has no live version",
+        f"{_REACHED} SELECT d.inode FROM reached AS r CROSS JOIN dentry AS d LEFT JOIN version AS v"
+        f" ON v.inode = d.inode AND v.{_LIVE} WHERE d.parent = r.inode AND d.{_LIVE} AND v.born IS NULL"
+        f" UNION ALL SELECT t.inode FROM ({_TOPS}) AS t LEFT JOIN version AS v"
+        f" ON v.inode = t.inode AND v.{_LIVE} WHERE v.born IS NULL",
     )
     report.none(
         "inode",
@@ -49,7 +66,8 @@ def check_inodes(report: Report) -> None:
 
 def check_dentries(report: Report) -> None:
     """[dentry] spans of a name do not overlap; the parent is a directory that is alive throughout; a
-    directory has one live dentry at most; every way up ends at the root or at a row of orphan."""
+    directory has one live dentry at most; every way up ends at the root or at a row of orphan or detached;
+    a directory's name is traced, and each that an inode had beside another."""
     report.count("names", f"SELECT count(*) FROM dentry WHERE {_LIVE}")
     report.none("dentry", _empty_span, "SELECT parent, name, born, died FROM dentry WHERE born >= died")
     report.none(
@@ -66,6 +84,7 @@ def check_dentries(report: Report) -> None:
         " ON i.id = d.inode WHERE i.kind IS NULL OR i.kind <> d.kind",
     )
     _check_directories(report)
+    _check_traces(report)
     _check_parents(report)
     _check_ways_up(report)
 
@@ -81,28 +100,51 @@ def _check_directories(report: Report) -> None:
     )
 
 
-def _check_parents(report: Report) -> None:
-    """What a name is in lives throughout its span; only below an orphan may names outlive it."""
-    lives = (
-        "SELECT inode, min(born) AS born, max(died) AS died FROM dentry WHERE kind = 'directory'"
-        f" GROUP BY inode UNION ALL SELECT {ROOT}, 0, {NEVER}"
-    )
+def _check_traces(report: Report) -> None:
+    """What has to be found from its inode: directories, and what has or had another name at the time."""
     report.none(
         "dentry",
-        lambda row: f"{_name(row)} lives from {row[2]} to {row[3]}, its directory from {row[4]} to {row[5]}",
-        "SELECT d.parent, d.name, d.born, d.died, p.born, p.died FROM dentry AS d"
-        f" LEFT JOIN ({lives}) AS p ON p.inode = d.parent LEFT JOIN orphan AS o ON o.inode = d.parent"
-        " WHERE p.born IS NULL OR d.born < p.born"
-        f" OR (d.died > p.died AND (o.inode IS NULL OR d.died <> {NEVER}))",
+        lambda row: f"{_name(row)} cannot be found from inode {row[2]}, and has to be",
+        "SELECT parent, name, inode FROM (SELECT parent, name, inode, kind, traced, born, died,"
+        " max(died) OVER (PARTITION BY inode ORDER BY born, parent, name"
+        " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before,"
+        " lead(born) OVER (PARTITION BY inode ORDER BY born, parent, name) AS after FROM dentry) AS d"
+        " WHERE traced <> 1 AND (traced <> 0 OR kind = 'directory' OR before > born OR after < died)",
+    )
+
+
+def _check_parents(report: Report) -> None:
+    """What a name is in lives throughout its span, and so does what it leads to; only below an orphan may
+    names outlive it."""
+    lives = "SELECT inode, min(born) AS born, max(died) AS died FROM version GROUP BY inode"
+    for which, column in (("directory", "parent"), ("inode", "inode")):
+        report.none(
+            "dentry",
+            lambda row, which=which: (  # type: ignore[misc]
+                f"{_name(row)} lives from {row[2]} to {row[3]}, its {which} from {row[4]} to {row[5]}"
+            ),
+            "SELECT d.parent, d.name, d.born, d.died, p.born, p.died FROM dentry AS d"
+            f" LEFT JOIN ({lives}) AS p ON p.inode = d.{column} LEFT JOIN inode AS i ON i.id = d.parent"
+            " WHERE p.born IS NULL OR i.kind IS NULL OR i.kind <> 'directory' OR d.born < p.born"
+            f" OR (d.died > p.died AND d.died <> {NEVER})",
+        )
+    report.none(
+        "dentry",
+        lambda row: f"{_name(row)} is alive in a directory that is not, and is no orphan",
+        f"SELECT d.parent, d.name FROM dentry AS d LEFT JOIN version AS v ON v.inode = d.parent AND v.{_LIVE}"
+        f" LEFT JOIN orphan AS o ON o.inode = d.parent"
+        f" WHERE d.{_LIVE} AND v.born IS NULL AND o.inode IS NULL",
     )
 
 
 def _check_ways_up(report: Report) -> None:
-    """From every live name the way up ends at the root or at an orphan: no circles, nothing lost."""
+    """From every live name the way up ends at the root, a detached tree's top or an orphan: no circles,
+    nothing lost."""
     report.none(
         "dentry",
         lambda row: f"{_name(row)} is alive, but neither the root nor an orphan is above it",
-        f"WITH RECURSIVE reached (inode) AS (SELECT CAST({ROOT} AS BIGINT) UNION SELECT inode FROM orphan"
+        f"WITH RECURSIVE reached (inode) AS (SELECT inode FROM ({_TOPS}) AS t"
+        " UNION SELECT inode FROM orphan"
         " UNION SELECT d.inode FROM reached AS r CROSS JOIN dentry AS d"
         f" WHERE d.parent = r.inode AND d.{_LIVE} AND d.kind = 'directory')"
         " SELECT d.parent, d.name FROM dentry AS d LEFT JOIN reached AS r ON r.inode = d.parent"
