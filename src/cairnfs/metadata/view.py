@@ -8,7 +8,7 @@ A view belongs to one tx and one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from cairnfs.core import names
 from cairnfs.core.permissions import Person
@@ -22,10 +22,29 @@ FILE = "file"
 SYMLINK = "symlink"
 
 
+#: A chain of directories, the root first.
+Chain = tuple[InodeId, ...]
+_NO_NAMES = (b"", b".", b"..")
+#: Symlinks that loading follows in one path. What is behind more of them is loaded when it is asked for.
+_HOPS_MAX = 8
+
+
+class _Walker:
+    """Where loading has come to on one way: `way` is left to walk, `last` is to be looked up there."""
+
+    __slots__ = ("chain", "hops", "last", "way")
+
+    def __init__(self, chain: Chain, way: tuple[Name, ...], last: list[Name], hops: int = 0) -> None:
+        self.chain = chain
+        self.way = way
+        self.last = last
+        self.hops = hops
+
+
 class View:
     """Loaded facts. `names[parent][name]` is a dentry, or None where it is known that none is."""
 
-    __slots__ = ("at", "fresh", "misses", "names", "told", "tx", "versions", "walks")
+    __slots__ = ("at", "fresh", "linked", "misses", "names", "told", "tx", "versions", "walks")
 
     def __init__(self, tx: Tx, at: CommitNumber | None = None) -> None:
         """`at` None: alive rows."""
@@ -35,9 +54,11 @@ class View:
         self.versions: dict[InodeId, Version] = {}
         #: Directories of which every name is known: those made in this tx.
         self.fresh: dict[InodeId, bool] = {}
-        #: Directories walked by whom to which directory's path; kept by `ops/resolve`, true until a
-        #: directory or symlink moves or ends, or a directory changes its rights.
-        self.walks: dict[tuple[Person, bytes], tuple[InodeId, ...]] = {}
+        #: Directories walked by whom to which directory's path, and how many more symlinks may be followed
+        #: from there; kept by `ops/resolve`, true until a directory or symlink moves or ends, or a
+        #: directory changes its rights.
+        self.walks: dict[tuple[Person, bytes], tuple[tuple[InodeId, ...], int]] = {}
+        self.linked = False  #: whether a file was loaded that has, or had, several names
         self.misses = 0  #: how often something had to be loaded singly
         #: For reads by people: what they are told of each version, by inode. None: nobody asks.
         self.told: dict[InodeId, Told] | None = None
@@ -73,17 +94,35 @@ class View:
         return found
 
     def known(self, path: Path) -> Dentry | None:
-        """What a path leads to as far as it was loaded; None for the root."""
-        inside, found = ROOT, None
-        for name in names.split(path):
-            found = self.names.get(inside, {}).get(name)
+        """What a path leads to, behind symlinks, as far as it was loaded; None for the root."""
+        chain: Chain = (ROOT,)
+        way = [*reversed(names.split(path))]
+        found, hops = None, 0
+        while way:
+            name = way.pop()
+            if name in _NO_NAMES:
+                chain, found = (chain[:-1] or (ROOT,)) if name == b".." else chain, None
+                continue
+            found = self.names.get(chain[-1], {}).get(name)
             if found is None:
                 return None
-            inside = found.inode
+            if found.kind == SYMLINK:
+                hops += 1
+                if hops > _HOPS_MAX or (target := self._target(found)) is None:
+                    return None
+                chain = (ROOT,) if target.startswith(b"/") else chain
+                way += reversed(target.split(b"/"))  # type: ignore[arg-type]
+            elif found.kind == DIRECTORY:
+                chain = (*chain, found.inode)
+            elif way:
+                return None
         return found
 
     def prefetch(self, paths: Iterable[Path]) -> None:
-        """Load what these paths lead to and every directory on the way, one statement a level."""
+        """Load what these paths lead to and every directory on the way, one statement a level.
+
+        Symlinks are followed, at the end too: what is not needed then does no harm.
+        """
         inside: dict[bytes, list[Name]] = {}
         for path in paths:
             if len(path) > 1:
@@ -92,35 +131,86 @@ class View:
         if not inside:
             return
         self.version(ROOT)
-        walkers = [(ROOT, names.split(Path(up)), 0, last) for up, last in inside.items()]
+        walkers = [_Walker((ROOT,), names.split(Path(up)), last) for up, last in inside.items()]
         while walkers:
             missing: dict[tuple[InodeId, Name], None] = {}
             waiting = []
-            for directory_inode, way, at, last in walkers:
-                here, depth = self._advance(directory_inode, way, at)
-                if here is None:
+            for walker in walkers:
+                if not self._advance(walker):
                     continue
-                if depth < len(way):
-                    missing[here, way[depth]] = None
-                    waiting.append((here, way, depth, last))
+                here = walker.chain[-1]
+                if walker.way:
+                    missing[here, walker.way[0]] = None
+                    waiting.append(walker)
                     continue
                 known = self.names.get(here, {})
-                missing.update(((here, name), None) for name in last if name not in known)
+                missing.update(((here, name), None) for name in walker.last if name not in known)
+                waiting.append(walker)
             if missing:
                 self._load(list(missing))
-            walkers = waiting
+            walkers = [on for walker in waiting for on in self._go_on(walker)]
 
-    def _advance(self, here: InodeId, way: tuple[Name, ...], at: int) -> tuple[InodeId | None, int]:
-        """Walk as far as is known. Gives (directory, names walked), or None where the way ends."""
-        while at < len(way):
-            known = self.names.get(here)
-            if known is None or way[at] not in known:
-                return (None, at) if here in self.fresh else (here, at)
-            dentry = known[way[at]]
-            if dentry is None or dentry.kind != DIRECTORY:
-                return None, at
-            here, at = dentry.inode, at + 1
-        return (None, at) if here in self.fresh else (here, at)
+    def _advance(self, walker: _Walker) -> bool:
+        """Walk as far as is known; whether there is something to load there."""
+        while walker.way:
+            name = walker.way[0]
+            if name in _NO_NAMES:
+                walker.chain = (walker.chain[:-1] or (ROOT,)) if name == b".." else walker.chain
+                walker.way = walker.way[1:]
+                continue
+            known = self.names.get(walker.chain[-1])
+            if known is None or name not in known:
+                break
+            dentry = known[name]
+            if dentry is None or dentry.kind == FILE:
+                return False
+            walker.way = walker.way[1:]
+            if dentry.kind == DIRECTORY:
+                walker.chain = (*walker.chain, dentry.inode)
+            elif not self._follow(walker, dentry):
+                return False
+        return walker.chain[-1] not in self.fresh
+
+    def _go_on(self, walker: _Walker) -> Iterator[_Walker]:
+        """Who walks on after a load: the walker itself, or one for each symlink at the end of its way."""
+        if walker.way:
+            yield walker
+            return
+        known = self.names.get(walker.chain[-1], {})
+        for name in walker.last:
+            dentry = known.get(name)
+            if dentry is not None and dentry.kind == SYMLINK:
+                on = _Walker(walker.chain, (), [], walker.hops)
+                if self._follow(on, dentry):
+                    on.way, on.last = on.way[:-1], [one for one in on.way[-1:] if one not in _NO_NAMES]
+                    yield on
+
+    def _follow(self, walker: _Walker, symlink: Dentry) -> bool:
+        """Put a symlink's target before what is left of the way, unless there were too many."""
+        target = self._target(symlink)
+        if target is None or walker.hops == _HOPS_MAX:
+            return False
+        walker.hops += 1
+        walker.chain = (ROOT,) if target.startswith(b"/") else walker.chain
+        walker.way = (*map(Name, target.split(b"/")), *walker.way)
+        return True
+
+    def _target(self, symlink: Dentry) -> bytes | None:
+        version = self.versions.get(symlink.inode)
+        return None if version is None else version.target
+
+    def load_children(self, directories: list[InodeId]) -> list[InodeId]:
+        """Load all that is in these directories; give the directories among it."""
+        found = []
+        for dentry, version in nodes.children(self.tx, directories, self.at):
+            known = self.names.setdefault(dentry.parent, {})
+            if dentry.name not in known:
+                known[dentry.name] = dentry
+                self.versions.setdefault(version.inode, version)
+                self.linked = self.linked or (dentry.traced == 1 and dentry.kind != DIRECTORY)
+            if dentry.kind == DIRECTORY:
+                found.append(dentry.inode)
+        return found
 
     def _load(self, wanted: list[tuple[InodeId, Name]]) -> None:
         for parent, name in wanted:
@@ -135,3 +225,4 @@ class View:
             self.names[dentry.parent][dentry.name] = dentry
             # A version changed in this tx is newer than the one in the database.
             self.versions.setdefault(version.inode, version)
+            self.linked = self.linked or (dentry.traced == 1 and dentry.kind != DIRECTORY)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cairnfs import errors as e
+from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.reap import Reap
-from cairnfs.metadata.ops.remove import check_below
 from cairnfs.metadata.rows import orphans
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, remove, rename, write
 
@@ -154,13 +154,13 @@ def test_all_below_must_be_ones_own_to_empty(ledger: Ledger) -> None:
     paths = [b"/d/open", b"/d/missing", b"/"]
 
     def check() -> None:
-        ledger.read(lambda tx: check_below(tx, bob, paths))  # type: ignore[arg-type]
+        ledger.read(lambda tx: look_below(tx, bob, paths))  # type: ignore[arg-type]
 
     check()  # an empty directory is removed by the right to its parent
     ledger.commit(write("/d/open/shut/f", b"x"))
     with pytest.raises(e.Forbidden):
         check()
-    ledger.read(lambda tx: check_below(tx, ledger.admin, paths))  # type: ignore[arg-type]
+    ledger.read(lambda tx: look_below(tx, ledger.admin, paths))  # type: ignore[arg-type]
     ledger.commit(remove("/d/open/shut", recursive=True), mkdir("/d/open/tmp", mode=0o1777))
     check()
     ledger.commit(write("/d/open/tmp/f", b"x"))

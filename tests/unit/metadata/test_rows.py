@@ -13,7 +13,7 @@ from cairnfs.clock import SystemClock
 from cairnfs.ids import NEVER, CommitNumber, InodeId, Name, RequestId, UserId
 from cairnfs.metadata.databases.seam import Database, Value
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase, SqliteTx
-from cairnfs.metadata.ops.remove import check_below
+from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.settle import Settle
 from cairnfs.metadata.rows import chunks, dentries, inodes, leaves, nodes, versions
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, chunk, mkdir, remove, rename, write
@@ -51,7 +51,7 @@ def test_pages_go_on_after_the_last_name(database: Database) -> None:
     then = ledger.read(lambda tx: nodes.page(tx, inode, b"010", 3, CommitNumber(commit - 1)))
     assert [one.dentry.name for one in now] == [b"011", b"013", b"015"]
     assert [one.dentry.name for one in then] == [b"011", b"012", b"013"]
-    assert ledger.read(lambda tx: dentries.first_name(tx, inode, b"010")) == b"011"
+    assert ledger.read(lambda tx: dentries.first_names(tx, inode, 2)) == [b"001", b"003"]
     assert ledger.read(lambda tx: dentries.some_names(tx, [inode, InodeId(99)])) == {inode: b"001"}
 
 
@@ -59,10 +59,10 @@ def test_looking_below_on_both(database: Database) -> None:
     ledger = Ledger(database)
     bob = ledger.person("bob")
     ledger.commit(mkdir("/d", mode=0o777), mkdir("/d/e", mode=0o777), write("/d/e/f", b"x"))
-    ledger.read(lambda tx: check_below(tx, bob, [b"/d"]))  # type: ignore[list-item]
+    ledger.read(lambda tx: look_below(tx, bob, [b"/d"]))  # type: ignore[list-item]
     ledger.commit(mkdir("/d/e/shut"), write("/d/e/shut/f"))
     with pytest.raises(e.Forbidden):
-        ledger.read(lambda tx: check_below(tx, bob, [b"/d"]))  # type: ignore[list-item]
+        ledger.read(lambda tx: look_below(tx, bob, [b"/d"]))  # type: ignore[list-item]
 
 
 def test_only_one_name_and_one_version_live(database: Database) -> None:
@@ -107,7 +107,7 @@ def test_nothing_that_is_done_all_day_scans_a_table_that_grows(monkeypatch: pyte
             ledger.list("/d", limit=2, at=at)
             ledger.open("/d/0", at=at, start=1)
         ledger.stat("/d", at="0s")
-        ledger.read(lambda tx: check_below(tx, ledger.admin._replace(role="user"), [b"/d"]))  # type: ignore[list-item]
+        ledger.read(lambda tx: look_below(tx, ledger.admin._replace(role="user"), [b"/d"]))  # type: ignore[list-item]
         ledger.commit(remove("/d", recursive=True), remove("/x"))
         ledger.reap(rows=2)
     assert len(plans) > 40

@@ -21,7 +21,7 @@ from cairnfs.errors import BadRequest, CairnError
 from cairnfs.ids import RequestId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops.commit import Commit, prepare
-from cairnfs.metadata.ops.remove import check_below
+from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.settle import Settle
 from cairnfs.metadata.state import State, Want
 from cairnfs.net.serving import Context, Handler
@@ -62,7 +62,9 @@ class TransactionRoutes:
             operation = await asyncio.to_thread(_prepare, who, request, receipts, deadline)
         if operation.recursive:
             try:
-                await self._driver.read(lambda tx: check_below(tx, who, operation.recursive))
+                operation.checked = await self._driver.read(
+                    lambda tx: look_below(tx, who, operation.recursive)
+                )
             except CairnError as error:
                 # Through the clock as well: an earlier sending may have been committed.
                 return await self._driver.submit(_Refused(operation, error))

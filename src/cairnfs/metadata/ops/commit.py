@@ -8,13 +8,23 @@ are decided (`Commit.apply`, inside). What does not: the steps themselves (`writ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from cairnfs.core.durability import Holding
 from cairnfs.core.manifest import Chunk
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, SessionEnded, TooManyOperations
-from cairnfs.ids import BootId, CommitNumber, FileserverId, Hash, Incarnation, Path, RequestId, SessionId
+from cairnfs.ids import (
+    BootId,
+    CommitNumber,
+    FileserverId,
+    Hash,
+    Incarnation,
+    InodeId,
+    Path,
+    RequestId,
+    SessionId,
+)
 from cairnfs.metadata.ops import steps
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
@@ -76,6 +86,7 @@ class Commit:
         """Made by `prepare`."""
         self.deadline = deadline
         self.reply_key = reply_key
+        self.checked: frozenset[InodeId] = frozenset()  #: what `emptying.look_below` gave
         self._person = person
         self._steps = made
         self._durability = durability
@@ -86,7 +97,7 @@ class Commit:
 
     @property
     def recursive(self) -> list[Path]:
-        """The paths removed with all below them: `remove.check_below` looks there beforehand."""
+        """The paths removed with all below them: `emptying.look_below` looks there beforehand."""
         return [step.path for step in self._steps if isinstance(step, RemoveStep) and step.recursive]
 
     @property
@@ -108,7 +119,7 @@ class Commit:
         results, loads, misses = [], 0, view.misses
         inodes_end = state.counters["next_inode"] + INODES_MAX
         for at, step in enumerate(self._steps):
-            results.append(_decide(state, person, stamp, step, self._durability))
+            results.append(_decide(state, person, stamp, step, self._durability, self.checked))
             if state.counters["next_inode"] > inodes_end:
                 raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
             if view.misses > misses and loads < _LOADS:
@@ -144,7 +155,12 @@ class Commit:
 
 
 def _decide(
-    state: State, person: Person, stamp: Stamp, step: Step, durability: Durability
+    state: State,
+    person: Person,
+    stamp: Stamp,
+    step: Step,
+    durability: Durability,
+    checked: Collection[InodeId],
 ) -> OperationResult:
     match step:
         case WriteStep():
@@ -156,7 +172,7 @@ def _decide(
         case LinkStep():
             return link(state, person, stamp, step)
         case RemoveStep():
-            return remove(state, person, stamp, step)
+            return remove(state, person, stamp, step, checked)
         case RenameStep():
             return rename(state, person, stamp, step)
         case SetattrStep():

@@ -35,7 +35,7 @@ def link(state: State, person: Person, stamp: Stamp, step: LinkStep) -> Operatio
         if target.dentry.inode == dentry.inode and step.replace:
             return results.of(state, dentry.inode, stamp)
         _give_way(state, person, stamp, step, target, target.dentry)
-    if len(tree.other_names(dentry)) + 1 >= LINKS_MAX:
+    if tree.count_names(dentry) >= LINKS_MAX:
         raise TooManyLinks(f"a file has at most {LINKS_MAX} names", path=text(step.path))
     tree.trace(dentry)
     tree.add(target.parent, target.name, dentry.inode, dentry.kind, stamp, traced=True)

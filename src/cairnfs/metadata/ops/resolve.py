@@ -20,8 +20,11 @@ from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.view import DIRECTORY, SYMLINK, View
 from cairnfs.wire import names
 
-#: Symlinks followed in one resolution.
+#: Symlinks followed in one resolution, and names walked behind them: a target may be long, and the clock
+#: is held meanwhile.
 SYMLINKS_MAX = 40
+BEHIND_MAX = 2048
+_NO_NAMES = (b"", b".", b"..")
 #: Makes a directory of this name in the last directory of the chain.
 MakeMissing = Callable[[tuple[InodeId, ...], Name], InodeId]
 
@@ -72,15 +75,15 @@ def place(
     if len(path) == 1:
         return Place(path, (), Name(b""), None)
     up, _, name = path.rpartition(b"/")
-    chain = view.walks.get((person, up))
-    if chain is None:
+    walked = view.walks.get((person, up))
+    if walked is None:
         walk = _Walk(view, person, path, make)
-        chain = walk.directories(rules.split(Path(up)))
-        view.walks[person, up] = chain
+        walked = view.walks[person, up] = walk.directories(rules.split(Path(up))), walk.left
+    chain, left = walked
     dentry = view.lookup(chain[-1], Name(name))
     if not follow or dentry is None or dentry.kind != SYMLINK:
         return Place(path, chain, Name(name), dentry)
-    return _Walk(view, person, path, make).beyond(chain, dentry)
+    return _Walk(view, person, path, make, left).beyond(chain, dentry)
 
 
 def found(view: View, person: Person, path: Path, *, follow: bool = False) -> Version:
@@ -97,14 +100,22 @@ def there(at: Place) -> Dentry:
 
 
 class _Walk:
-    """One resolution: how many symlinks it has followed."""
+    """One resolution. `left`: how many symlinks it may still follow."""
 
-    def __init__(self, view: View, person: Person, path: Path, make: MakeMissing | None) -> None:
+    def __init__(
+        self,
+        view: View,
+        person: Person,
+        path: Path,
+        make: MakeMissing | None,
+        left: int = SYMLINKS_MAX,
+    ) -> None:
         self._view = view
         self._person = person
         self._path = path
         self._make = make
-        self._left = SYMLINKS_MAX
+        self._behind = BEHIND_MAX
+        self.left = left
 
     def directories(self, way: tuple[Name, ...]) -> tuple[InodeId, ...]:
         """The chain of directories that these names lead through, from the root; all may be walked."""
@@ -116,9 +127,11 @@ class _Walk:
 
     def beyond(self, chain: tuple[InodeId, ...], symlink: Dentry) -> Place:
         """The place that a symlink, found below the chain, leads to."""
+        directory = False  # whether some target ends with a slash or dots
         while True:
             chain, way = self._begin(chain, symlink)
-            while way and way[-1] in (b"", b".", b".."):
+            directory = directory or way[-1] in _NO_NAMES
+            while way and way[-1] in _NO_NAMES:
                 if way.pop() == b"..":
                     return self._directory(self._through(chain, way)[:-1])
             if not way:
@@ -126,20 +139,28 @@ class _Walk:
             last = Name(way.pop())
             chain = self._through(chain, way)
             dentry = self._view.lookup(chain[-1], rules.name(last))
-            if dentry is None or dentry.kind != SYMLINK:
-                return Place(self._path, chain, last, dentry)
-            symlink = dentry
+            if dentry is not None and dentry.kind == SYMLINK:
+                symlink = dentry
+                continue
+            if directory and dentry is None:
+                raise NotFound("no such directory", path=text(self._path))
+            if directory and dentry is not None and dentry.kind != DIRECTORY:
+                raise NotADirectory("a symlink asks for a directory there", path=text(self._path))
+            return Place(self._path, chain, last, dentry)
 
     def _begin(self, chain: tuple[InodeId, ...], symlink: Dentry) -> tuple[tuple[InodeId, ...], list[bytes]]:
         """Where a symlink's target starts, and its names."""
-        if self._left == 0:
+        if self.left == 0:
             raise SymlinkLoop(f"over {SYMLINKS_MAX} symlinks in a row", path=text(self._path))
-        self._left -= 1
+        self.left -= 1
         target = self._view.version(symlink.inode).target
         return ((ROOT,) if target.startswith(b"/") else chain), target.split(b"/")
 
     def _through(self, chain: tuple[InodeId, ...], way: list[bytes]) -> tuple[InodeId, ...]:
         """Walk names of a symlink's target, which may be empty, . or .. too."""
+        self._behind -= len(way)
+        if self._behind < 0:
+            raise SymlinkLoop(f"over {BEHIND_MAX} names behind symlinks", path=text(self._path))
         for name in way:
             if name == b"..":
                 chain = chain[:-1] or (ROOT,)

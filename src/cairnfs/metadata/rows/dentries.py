@@ -48,36 +48,57 @@ def some_names(tx: Tx, directories: Sequence[InodeId]) -> dict[InodeId, bytes]:
     return {inode: name for inode, name in rows if name is not None}
 
 
-def first_name(tx: Tx, directory: InodeId, after: bytes) -> bytes | None:
-    """The first live name of a directory above `after`."""
-    row = tx.row(
-        f"SELECT d.name FROM dentry AS d WHERE d.parent = ? AND d.name > ? AND d.died = {NEVER}"
-        " ORDER BY d.name LIMIT 1",
+def first_names(tx: Tx, directory: InodeId, limit: int) -> list[bytes]:
+    """The first `limit` live names of a directory."""
+    rows = tx.rows(
+        f"SELECT d.name FROM dentry AS d WHERE d.parent = ? AND d.died = {NEVER} ORDER BY d.name LIMIT ?",
         directory,
-        after,
+        limit,
     )
-    return None if row is None else row[0]
+    return [row[0] for row in rows]
 
 
-def closed_below(tx: Tx, directory: InodeId, user: UserId) -> bool:
+_BELOW = (
+    "below (inode) AS (SELECT CAST(? AS BIGINT) UNION ALL"
+    " SELECT d.inode FROM below AS b CROSS JOIN dentry AS d"
+    f" WHERE d.parent = b.inode AND d.died = {NEVER} AND d.kind = 'directory')"
+)
+#: Whose bits of a mode count: the owner's, a group's or the others', for WRITE and WALK.
+_BITS = (
+    f"(CASE WHEN v.owner = ? THEN {0o300}"
+    f" WHEN EXISTS (SELECT 1 FROM mine AS m WHERE m.id = v.owner_group) THEN {0o030} ELSE {0o003} END)"
+)
+
+
+def closed_below(tx: Tx, directory: InodeId, user: UserId, user_groups: Sequence[int]) -> bool:
     """Whether a live directory in this subtree, itself included, holds names that `user` may not end.
 
-    That is one that the user may not write and walk, or a sticky one of others with others' entries.
-    Looks at the whole subtree.
+    That is one that the user, or those in `user_groups`, may not write and walk, or a sticky one of others
+    with others' entries. Looks at the whole subtree.
     """
+    mine = " UNION ALL SELECT ?" * (len(user_groups) - 1)
     row = tx.row(
-        "WITH RECURSIVE below (inode) AS (SELECT CAST(? AS BIGINT) UNION ALL"
-        " SELECT d.inode FROM below AS b CROSS JOIN dentry AS d"
-        f" WHERE d.parent = b.inode AND d.died = {NEVER} AND d.kind = 'directory')"
+        f"WITH RECURSIVE mine (id) AS (SELECT CAST(? AS BIGINT){mine}), {_BELOW}"
         " SELECT v.inode FROM below AS b CROSS JOIN version AS v"
         f" WHERE v.inode = b.inode AND v.died = {NEVER}"
         " AND EXISTS (SELECT 1 FROM dentry AS d CROSS JOIN version AS e WHERE d.parent = v.inode"
         f" AND d.died = {NEVER} AND e.inode = d.inode AND e.died = {NEVER}"
-        f" AND (v.mode & (CASE WHEN v.owner = ? THEN {0o300} WHEN v.owner_group = ? THEN {0o030}"
-        f" ELSE {0o003} END) <> (CASE WHEN v.owner = ? THEN {0o300} WHEN v.owner_group = ? THEN {0o030}"
-        f" ELSE {0o003} END) OR v.mode & {0o1000} <> 0 AND v.owner <> ? AND e.owner <> ?))"
+        f" AND (v.mode & {_BITS} <> {_BITS} OR v.mode & {0o1000} <> 0 AND v.owner <> ? AND e.owner <> ?))"
         " LIMIT 1",
+        *user_groups,
         directory,
-        *[user] * 6,
+        *[user] * 4,
     )
     return row is not None
+
+
+def count_below(tx: Tx, directory: InodeId, most: int) -> int:
+    """How many live names there are below a directory; it does not look for more than `most`."""
+    row = tx.row(
+        f"WITH RECURSIVE {_BELOW} SELECT count(*) FROM (SELECT 1 FROM below AS b CROSS JOIN dentry AS d"
+        f" WHERE d.parent = b.inode AND d.died = {NEVER} LIMIT ?) AS n",
+        directory,
+        most,
+    )
+    assert row is not None
+    return int(row[0])

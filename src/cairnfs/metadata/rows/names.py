@@ -6,32 +6,13 @@ and of files that have or had several names. Any thread, inside a tx.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from cairnfs.ids import NEVER, CommitNumber, InodeId, Name
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows.nodes import Dentry
 
 _DENTRY = "d.parent, d.name, d.born, d.inode, d.kind, d.traced"
-
-
-def live(tx: Tx, inode: InodeId, also: Collection[tuple[InodeId, Name, CommitNumber]] = ()) -> list[Dentry]:
-    """The live traced names of an inode, and those of `also` (parent, name, born) that lead to it."""
-    rows = tx.rows(
-        f"SELECT {_DENTRY} FROM dentry AS d WHERE d.inode = ? AND d.traced = 1 AND d.died = {NEVER}", inode
-    )
-    found = [Dentry(*row) for row in rows]
-    if also:
-        more = tx.rows_given(
-            "SELECT d.parent, d.name, d.born, d.inode, d.kind, 1 FROM {given} AS g CROSS JOIN dentry AS d"
-            " WHERE d.parent = g.parent"
-            " AND d.name = g.name AND d.born = g.born AND d.inode = ? AND d.traced = 0",
-            "parent BIGINT, name BYTES, born BIGINT",
-            list(also),
-            inode,
-        )
-        found += [Dentry(*row) for row in more]
-    return found
 
 
 def visible(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> list[Dentry]:

@@ -149,6 +149,19 @@ def versions(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> dict
     return {row[0]: Version(*row) for row in rows}
 
 
+def children(tx: Tx, directories: Sequence[InodeId], at: CommitNumber | None) -> list[tuple[Dentry, Version]]:
+    """Everything in these directories, alive or `at` a commit."""
+    span, args = _span(at, "d", "v")
+    rows = tx.rows_given(
+        f"SELECT {_DENTRY}, {_VERSION} FROM {{given}} AS g CROSS JOIN dentry AS d CROSS JOIN version AS v"
+        f" WHERE d.parent = g.parent AND v.inode = d.inode AND {span}",
+        "parent BIGINT",
+        [(inode,) for inode in directories],
+        *args,
+    )
+    return [(Dentry(*row[:_D]), Version(*row[_D:])) for row in rows]
+
+
 def page(tx: Tx, parent: InodeId, after: bytes, limit: int, at: CommitNumber | None) -> list[Listed]:
     """The first `limit` entries of a directory with names above `after`, in the names' order."""
     span, args = _span(at, "d")

@@ -100,7 +100,8 @@ class State:
                 files.append(want.path)
         self.tree.view.prefetch([*paths, *empty, *files, *whole])
         self.tree.look_inside(self._inodes(empty, DIRECTORY))
-        self.tree.look_around(self._linked([*paths, *empty, *files, *whole]))
+        if self.tree.view.linked:
+            self.tree.look_around(self._linked([*paths, *empty, *files, *whole]))
         self._load_versions(whole)
         self.content.load_chunks(self.tree, self._inodes(files, FILE))
         self._load_sessions(live)

@@ -8,6 +8,8 @@ thread.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from cairnfs.ids import NEVER, ROOT, CommitNumber, Incarnation, InodeId, Name
@@ -52,11 +54,15 @@ class BornInode(msgspec.Struct, frozen=True, gc=False):
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):
-    """What a commit did to something that keeps its name: to its content, or to its attributes alone."""
+    """What a commit did to an inode that was there before: to its content, or to its attributes alone.
+
+    The name is one of those that lead to it when the commit is done; 0 and empty stand for the root.
+    """
 
     content: bool
-    inode: InodeId
     kind: str
+    parent: InodeId
+    name: Name
 
 
 class Tree:
@@ -65,6 +71,7 @@ class Tree:
     __slots__ = (
         "_journal",
         "_some_name",
+        "_stored",
         "born_inodes",
         "born_names",
         "born_versions",
@@ -90,9 +97,13 @@ class Tree:
         self.born_inodes: dict[InodeId, BornInode] = {}
         self.links: dict[InodeId, int] = {}  #: by how much the links of an inode grew
         self.orphans: dict[InodeId, CommitNumber] = {}
-        self.notes: dict[NameKey, Note] = {}
-        self.traced: dict[InodeId, tuple[Dentry, ...]] = {}  #: names begun here that are traced
-        self.retraced: dict[NameKey, bool] = {}  #: names of before that are to be traced from now on
+        self.notes: dict[VersionKey, Note] = {}
+        #: Live names of before that are to be traced from now on.
+        self.retraced: dict[NameKey, bool] = {}
+        #: Live names that are traced and that the database does not give as traced: begun here, or retraced.
+        self.traced: dict[InodeId, tuple[Dentry, ...]] = {}
+        #: The traced names that the database gives of what was asked for.
+        self._stored: dict[InodeId, list[Dentry]] = {}
 
     def add(
         self, parent: InodeId, name: Name, inode: InodeId, kind: str, stamp: Stamp, *, traced: bool = False
@@ -127,7 +138,9 @@ class Tree:
     def move(self, dentry: Dentry, parent: InodeId, name: Name, stamp: Stamp) -> Dentry:
         """End a name and begin another for the same inode."""
         self.end(dentry, stamp)
-        return self.add(parent, name, dentry.inode, dentry.kind, stamp, traced=bool(dentry.traced))
+        moved = self.add(parent, name, dentry.inode, dentry.kind, stamp, traced=bool(dentry.traced))
+        self._note_at(dentry, moved, stamp)
+        return moved
 
     def trace(self, dentry: Dentry) -> None:
         """Let a name be found from its inode, for which another one is about to begin."""
@@ -137,33 +150,61 @@ class Tree:
         traced = msgspec.structs.replace(dentry, traced=1)
         if key in self.born_names:
             put(self.born_names, key, NameSpan(traced, NEVER))
-            put(self.traced, dentry.inode, (*self.traced.get(dentry.inode, ()), traced))
         else:
             put(self.retraced, key, True)
+        put(self.traced, dentry.inode, (*self.traced.get(dentry.inode, ()), traced))
         put(self.view.names[dentry.parent], dentry.name, traced)
 
-    def other_names(self, dentry: Dentry) -> list[Dentry]:
-        """The other live names, from which a way leads up to the root, of what this one leads to."""
+    def other_name(self, dentry: Dentry) -> Dentry | None:
+        """Another live name, from which a way leads up to the root, of what this one leads to."""
         if not dentry.traced or dentry.kind == DIRECTORY:
-            return []
-        return [one for one in self._names(dentry.inode) if one != dentry and self._is_reachable(one)]
+            return None
+        return self._elsewhere(dentry.inode, dentry.parent, dentry.name)
 
-    def _names(self, inode: InodeId) -> list[Dentry]:
+    def count_names(self, dentry: Dentry) -> int:
+        """How many live names there are of the file that this one leads to, below orphans too."""
+        self._load_names([dentry.inode])
+        stored = len(self._stored[dentry.inode]) or int(dentry.inode not in self.born_inodes)
+        return stored + self.links.get(dentry.inode, 0)
+
+    def look_around(self, inodes: Iterable[InodeId]) -> None:
+        """Load the names of these files that have several, and the ways up from two of each."""
+        asked = [inode for inode in dict.fromkeys(inodes) if inode not in self._stored]
+        self._load_names(asked)
+        above = {one.parent for inode in asked for one in self._stored[inode][:2]}
+        while above := {one for one in above if one != ROOT and one not in self._stored}:
+            self._load_names(above)
+            above = {one.parent for inode in above for one in self._stored[inode]}
+
+    def _elsewhere(self, inode: InodeId, parent: InodeId, name: Name) -> Dentry | None:
+        """A live name of this inode, with a way up to the root, that is not this one."""
+        for one in self._names(inode):
+            if (one.parent, one.name) != (parent, name) and self._is_reachable(one.parent):
+                return one
+        return None
+
+    def _names(self, inode: InodeId) -> Iterator[Dentry]:
         """The live names of an inode as this tx has them, if they are traced."""
-        stored = names.live(self.view.tx, inode, self.retraced)
-        return [
-            *(one for one in stored if (one.parent, one.name, one.born) not in self.died_names),
-            *self.traced.get(inode, ()),
-        ]
+        self._load_names([inode])
+        for one in self._stored[inode]:
+            if (one.parent, one.name, one.born) not in self.died_names:
+                yield one
+        yield from self.traced.get(inode, ())
 
-    def _is_reachable(self, dentry: Dentry) -> bool:
-        """Whether the way up ends at the root, and not at an orphan."""
-        at = dentry.parent
-        while at != ROOT:
-            above = self._names(at)
-            if not above:
+    def _load_names(self, inodes: Iterable[InodeId]) -> None:
+        missing = [inode for inode in inodes if inode not in self._stored]
+        self._stored.update((inode, []) for inode in missing)
+        old = [inode for inode in missing if inode not in self.born_inodes]
+        for one in names.visible(self.view.tx, old, None):
+            self._stored[one.inode].append(one)
+
+    def _is_reachable(self, directory: InodeId) -> bool:
+        """Whether the way up from a directory ends at the root, and not at an orphan."""
+        while directory != ROOT:
+            above = next(self._names(directory), None)
+            if above is None:
                 return False
-            at = above[0].parent
+            directory = above.parent
         return True
 
     def make_inode(self, inode: InodeId, kind: str, stamp: Stamp) -> None:
@@ -201,20 +242,33 @@ class Tree:
             self.view.walks.clear()
 
     def note(self, dentry: Dentry | None, version: Version, *, content: bool) -> None:
-        """Remember for the log of changes what a commit did to this name; None stands for the root."""
-        parent, name = (InodeId(0), Name(b"")) if dentry is None else (dentry.parent, dentry.name)
-        key = (parent, name, version.born)
-        kind = DIRECTORY if dentry is None else dentry.kind
-        content = content or (key in self.notes and self.notes[key].content)
-        self._journal.put(self.notes, key, Note(content, version.inode, kind))
+        """Remember for the log of changes what a commit did to what this name leads to; None: the root."""
+        key = (version.inode, version.born)
+        before = self.notes.get(key)
+        content = content or (before is not None and before.content)
+        if dentry is None:
+            note = Note(content, DIRECTORY, InodeId(0), Name(b""))
+        else:
+            note = Note(content, dentry.kind, dentry.parent, dentry.name)
+        self._journal.put(self.notes, key, note)
+
+    def _note_at(self, dentry: Dentry, other: Dentry, stamp: Stamp) -> None:
+        """Let what was noted under a name that ends stand under another of the same inode."""
+        key = (dentry.inode, stamp.number)
+        note = self.notes.get(key)
+        if note is not None and (note.parent, note.name) == (dentry.parent, dentry.name):
+            moved = msgspec.structs.replace(note, parent=other.parent, name=other.name)
+            self._journal.put(self.notes, key, moved)
 
     def remove(self, dentry: Dentry, stamp: Stamp) -> None:
         """End a name, and the file or empty directory that it leads to unless it has other names."""
-        others = self.other_names(dentry)
+        other = self.other_name(dentry)
         self.end(dentry, stamp)
-        if others:
+        if other is not None:
+            self._note_at(dentry, other, stamp)
             return
         self.end_version(dentry.inode, stamp)
+        self._journal.drop(self.notes, (dentry.inode, stamp.number))
         made = self.born_inodes.get(dentry.inode)
         if made is not None and made.made == stamp.number:
             self._journal.drop(self.born_inodes, dentry.inode)
@@ -235,6 +289,16 @@ class Tree:
                 pending.extend(child for child in known.values() if child is not None)
                 if top.inode not in self.view.fresh:
                     self._journal.put(self.orphans, top.inode, stamp.number)
+        self._take_notes_out(stamp)
+
+    def _take_notes_out(self, stamp: Stamp) -> None:
+        """A file that lives on may have been noted under a name that is below a removed directory."""
+        for (inode, number), note in list(self.notes.items()):
+            if number == stamp.number and note.kind != DIRECTORY and not self._is_reachable(note.parent):
+                other = self._elsewhere(inode, note.parent, note.name)
+                if other is not None:
+                    moved = msgspec.structs.replace(note, parent=other.parent, name=other.name)
+                    self._journal.put(self.notes, (inode, number), moved)
 
     def is_empty(self, directory: InodeId) -> bool:
         """Whether no name is alive in the directory."""
@@ -245,10 +309,11 @@ class Tree:
             return True
         self.look_inside([directory])
         name = self._some_name[directory]
-        # What is known of a name is newer than what the database says of it.
-        while name is not None and name in known:
-            name = dentries.first_name(self.view.tx, directory, name)
-        return name is None
+        if name is None or name not in known:
+            return name is None
+        # What is known of a name is newer than what the database says of it: one more tells.
+        first = dentries.first_names(self.view.tx, directory, len(known) + 1)
+        return all(name in known for name in first)
 
     def look_inside(self, directories: list[InodeId]) -> None:
         """Load one name of each of these directories, in one statement."""
@@ -263,3 +328,4 @@ class Tree:
             self.links, self.orphans, self.notes, self.retraced, self.traced,
         ):  # fmt: skip
             table.clear()
+        self._stored.clear()
