@@ -28,7 +28,9 @@ def copy(state: State, person: Person, stamp: Stamp, step: CopyStep) -> Operatio
     """Raises NotFound, IsADirectory, Exists, Forbidden, NoSuchCommit, BeforeHorizon, and what
     expectations raise."""
     kind, version, manifest = _source(state, person, step)
-    at = way(state, person, stamp, step.target, parents=step.parents, follow=step.follow)
+    # Whoever wants nothing to be there means the name itself, as O_EXCL does.
+    follow = step.follow and step.replace and step.expected != expect.NOTHING
+    at = way(state, person, stamp, step.target, parents=step.parents, follow=follow)
     if at.is_root or (at.dentry is not None and at.dentry.kind == DIRECTORY):
         raise IsADirectory("a directory has that name", path=text(step.target))
     expect.hold(step.expected, state.tree.view, at, stamp)

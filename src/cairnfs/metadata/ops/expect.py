@@ -9,6 +9,7 @@ from __future__ import annotations
 from cairnfs.core import etag
 from cairnfs.core.etag import ETag
 from cairnfs.errors import Exists, IncarnationChanged, VersionChanged
+from cairnfs.ids import ROOT
 from cairnfs.metadata.ops.resolve import Place, text
 from cairnfs.metadata.state import Stamp
 from cairnfs.metadata.view import View
@@ -32,9 +33,6 @@ def hold(expected: Expected, view: View, place: Place, stamp: Stamp) -> None:
         return
     if expected.incarnation != stamp.incarnation:
         raise IncarnationChanged("that version is of another incarnation", path=text(place.path))
-    if (
-        place.dentry is None
-        or place.dentry.inode != expected.inode
-        or view.version(expected.inode).born != expected.commit
-    ):
+    inode = ROOT if place.is_root else None if place.dentry is None else place.dentry.inode
+    if inode != expected.inode or view.version(inode).born != expected.commit:
         raise VersionChanged("the expected version has gone by", path=text(place.path))
