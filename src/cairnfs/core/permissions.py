@@ -77,8 +77,13 @@ def mode_after_chmod(person: Person, owner_group: int, mode: int, *, directory: 
     return mode
 
 
+def mode_after_chown(mode: int, *, directory: bool) -> int:
+    """The mode after a change of owners, an administrator's too: a file runs as nobody else then."""
+    return mode if directory else mode & ~(SET_USER | SET_GROUP)
+
+
 def mode_after_change(person: Person, mode: int) -> int:
-    """The mode of a file after its content or its owners were changed: it runs as nobody else then."""
+    """The mode of a file after its content was changed: it runs as nobody else then."""
     if person.role == "admin":
         return mode
     return mode & ~SET_USER & ~(SET_GROUP if mode & _GROUP_RUNS else 0)

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from cairnfs.core.permissions import DIRECTORY_MODE, SET_GROUP, WALK, WRITE, Person, heirs_group
+from cairnfs.core.permissions import (
+    DIRECTORY_MODE,
+    SET_GROUP,
+    WALK,
+    WRITE,
+    Person,
+    heirs_group,
+    mode_after_chmod,
+)
 from cairnfs.ids import InodeId, Name, Path
 from cairnfs.metadata.ops.resolve import Place, place, require
 from cairnfs.metadata.ops.steps import Time
@@ -35,7 +43,8 @@ def make(
     directory = tree.view.version(at.parent)
     require(person, directory, WRITE | WALK, at.path)
     inode = state.next_inode()
-    mode = content.mode
+    owner_group = heirs_group(person, directory.owner_group, directory.mode)
+    mode = mode_after_chmod(person, owner_group, content.mode, directory=kind == DIRECTORY)
     if kind == DIRECTORY and directory.mode & SET_GROUP:
         mode |= SET_GROUP
     us, sub_ns = content.mtime or Time(stamp.at_us, 0)
@@ -44,7 +53,7 @@ def make(
         born=stamp.number,
         mode=mode,
         owner=person.user_id,
-        owner_group=heirs_group(person, directory.owner_group, directory.mode),
+        owner_group=owner_group,
         size=content.size,
         mtime_us=us,
         mtime_sub_ns=sub_ns,

@@ -32,6 +32,9 @@ def rename(state: State, person: Person, stamp: Stamp, step: RenameStep) -> Oper
         raise RenameIntoItself("a directory cannot move below itself", path=text(step.target))
     check_may_take_away(tree.view, person, source, moving)
     require(person, tree.view.version(target.parent), WRITE | WALK, step.target)
+    if moving.kind == DIRECTORY and target.parent != source.parent:
+        # What `..` leads to changes in it.
+        require(person, tree.view.version(moving.inode), WRITE, step.path)
     if target.dentry is not None:
         if not step.replace:
             raise Exists("something already has that name", path=text(step.target))

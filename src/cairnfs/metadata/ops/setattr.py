@@ -109,10 +109,23 @@ def _changed(
         version = attempt(lambda now: _owned(person, now, kind, now.owner, _group(state, called)), version)
     if settings.mode is not None and kind != SYMLINK:
         mode = settings.mode
+        if kind == FILE and settings.lenient:
+            # Where it could not be given to whom it was of, it must not run as somebody else.
+            mode &= ~_not_given(state, settings, version)
         version = attempt(lambda now: _with_mode(person, now, kind, mode, path), version)
     if settings.mtime is not None or settings.mtime_now:
         version = attempt(lambda now: _with_mtime(person, now, settings, stamp, path, new=new), version)
     return version
+
+
+def _not_given(state: State, settings: Settings, version: Version) -> int:
+    """The bits that say as whom a file runs, of an owner or user group that was asked for and not taken."""
+    bits = 0
+    if settings.owner is not None and state.people.user(settings.owner) != version.owner:
+        bits |= SET_USER
+    if settings.group is not None and state.people.user_group(settings.group) != version.owner_group:
+        bits |= SET_GROUP
+    return bits
 
 
 def _owned(person: Person, version: Version, kind: str, owner: int, group: int) -> Version:
@@ -120,7 +133,7 @@ def _owned(person: Person, version: Version, kind: str, owner: int, group: int) 
         return version
     if not rules.may_give(person, version.owner, owner, group, version.owner_group):
         raise Forbidden("only administrators give things away; an owner, to a user group of theirs")
-    mode = version.mode & ~(SET_USER | SET_GROUP) if kind == FILE else version.mode
+    mode = rules.mode_after_chown(version.mode, directory=kind == DIRECTORY)
     return replace(version, owner=owner, owner_group=group, mode=mode)
 
 
