@@ -52,7 +52,8 @@ def check_rights(report: Report) -> None:
     report.none(
         "people",
         lambda row: f"user {row[0]} is {row[1]} and has a session",
-        "SELECT u.id, u.state FROM users AS u JOIN session AS s ON s.user_id = u.id WHERE u.state <> 'active'",
+        "SELECT u.id, u.state FROM users AS u JOIN session AS s ON s.user_id = u.id"
+        " WHERE u.state <> 'active'",
     )
     report.none(
         "people",
