@@ -28,6 +28,7 @@ from cairnfs.control.cluster.verification import VerificationRoutes
 from cairnfs.control.directory.history import HistoryRoutes
 from cairnfs.control.directory.routes import DirectoryRoutes
 from cairnfs.control.directory.snapshots import SnapshotRoutes
+from cairnfs.control.duties.detached import Detached
 from cairnfs.control.duties.detector import Detector
 from cairnfs.control.duties.forgetting import Forgetting
 from cairnfs.control.duties.horizon import Horizon
@@ -39,6 +40,7 @@ from cairnfs.control.duties.turns import Duty, Turns
 from cairnfs.control.feed import Feed
 from cairnfs.control.locks.routes import SessionRoutes
 from cairnfs.control.people import Standing
+from cairnfs.control.transactions.copies import CopyRoutes
 from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.routes import TransactionRoutes
 from cairnfs.core.manifest import hash_bytes
@@ -72,6 +74,7 @@ class ControlApp:
     _leadership: Leadership
     _turns: Turns
     _passwords: Passwords
+    _copies: CopyRoutes
 
     @property
     def leads(self) -> bool:
@@ -88,6 +91,7 @@ class ControlApp:
         await self._turns.stop()
         await self._leadership.stop()
         await self._feed.close()
+        await self._copies.close()
         await self.driver.close()
         self._passwords.close()
 
@@ -146,6 +150,7 @@ def build(
 
     inventories = Inventories(list_chunks, calls_to, clock)
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
+    copies = CopyRoutes(driver, clock)
     handlers: dict[str, Handler] = {
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
@@ -154,6 +159,7 @@ def build(
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
         **TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock).handlers(),
+        **copies.handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
         **VerificationRoutes(driver, inventories, clock).handlers(),
     }
@@ -174,6 +180,7 @@ def build(
         _leadership=leadership,
         _turns=Turns(leadership, _duties(driver, inventories, calls_to, clock), clock),
         _passwords=passwords,
+        _copies=copies,
     )
 
 
@@ -182,6 +189,7 @@ def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: 
         SessionExpiry(driver, clock),
         Detector(driver, clock),
         Orphans(driver, clock),
+        Detached(driver, clock),
         Horizon(driver, clock),
         Forgetting(driver),
         Reconcile(driver, inventories, calls_to, clock),

@@ -113,4 +113,8 @@ class Driver:
 
 
 def _weight(asked: Operation[Any] | Function) -> int:
-    return 1 if callable(asked) else 1 + sum(1 for _ in asked.wants())
+    if callable(asked):
+        return 1
+    # Most are as heavy as what they ask about; what writes rows that no path leads to says it itself.
+    rows: int = getattr(asked, "weight", 0)
+    return 1 + rows + sum(1 for _ in asked.wants())

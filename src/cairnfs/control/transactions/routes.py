@@ -16,6 +16,7 @@ from blake3 import blake3
 from cairnfs.clock import Clock
 from cairnfs.control.people import person
 from cairnfs.control.transactions.receipts import Receipts
+from cairnfs.control.transactions.refused import Refused
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError
 from cairnfs.ids import RequestId
@@ -23,7 +24,6 @@ from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.settle import Settle
-from cairnfs.metadata.state import State, Want
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.commits import CommitReply, CommitRequest, SettleReply, SettleRequest, Write
@@ -67,7 +67,9 @@ class TransactionRoutes:
                 )
             except CairnError as error:
                 # Through the clock as well: an earlier sending may have been committed.
-                return await self._driver.submit(_Refused(operation, error))
+                refused = Refused(operation.reply_key, CommitReply, error, deadline=operation.deadline)
+                reply: CommitReply = await self._driver.submit(refused)
+                return reply
         return await self._driver.submit(operation)
 
     async def settle(self, context: Context, request: SettleRequest) -> SettleReply:
@@ -76,23 +78,6 @@ class TransactionRoutes:
             raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
         operation = Settle(context.user.user_id, RequestId(request.request_id), deadline=context.deadline)
         return await self._driver.submit(operation)
-
-
-class _Refused:
-    """A commit that was refused before the clock: its first answer, if there was one, still counts."""
-
-    answer_type = CommitReply
-
-    def __init__(self, commit: Commit, error: CairnError) -> None:
-        self.deadline = commit.deadline
-        self.reply_key = commit.reply_key
-        self._error = error
-
-    def wants(self) -> list[Want]:
-        return []
-
-    def apply(self, state: State) -> CommitReply:
-        raise self._error
 
 
 def _is_small(request: CommitRequest) -> bool:

@@ -15,14 +15,14 @@ from cairnfs.core.permissions import WALK, WRITE, Person
 from cairnfs.errors import Busy, Exists, IncarnationChanged, RootIsFixed
 from cairnfs.ids import NEVER, CommitNumber, Hash, Incarnation, InodeId, Path
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import leader, moment, results
+from cairnfs.metadata.ops import emptying, leader, moment, results
 from cairnfs.metadata.ops.copy_tree import PAGE_WEIGHT, Asked, Begun, Page, Source, leaves_of, top_of
 from cairnfs.metadata.ops.remove import check_may_take_away
-from cairnfs.metadata.ops.resolve import place, require, text
+from cairnfs.metadata.ops.resolve import Place, place, require, text
 from cairnfs.metadata.rows import dentries, detached, inodes, leaves, nodes, orphans, versions, xattrs
-from cairnfs.metadata.rows.nodes import Version
+from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.rows.replies import ReplyKey
-from cairnfs.metadata.state import State, Want
+from cairnfs.metadata.state import Stamp, State, Want
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire.copies import CopyReply
 
@@ -113,6 +113,7 @@ class AttachTree:
         """`counts` of directory, file, symlink, bytes below the top; `deadline` in monotonic seconds."""
         self.deadline = deadline
         self.reply_key = reply_key
+        self.checked: frozenset[InodeId] = frozenset()  #: what `emptying.look_below` gave
         self._begun = begun
         self._asked = asked
         self._counts = counts
@@ -133,9 +134,7 @@ class AttachTree:
         if at.dentry is not None:
             if not asked.replace:
                 raise Exists("something already has that name", path=text(asked.target))
-            check_may_take_away(tree.view, person, at, at.dentry)
-            remove = tree.remove_tree if at.dentry.kind == DIRECTORY else tree.remove
-            remove(at.dentry, stamp)
+            self._remove(state, stamp, at, at.dentry)
         require(person, tree.view.version(at.parent), WRITE | WALK, asked.target)
         tree.add(at.parent, at.name, begun.top, DIRECTORY, stamp)
         # Its top counted one link while it was in the making.
@@ -154,6 +153,16 @@ class AttachTree:
             symlinks=counts["symlink"],
             bytes=counts["bytes"],
         )
+
+    def _remove(self, state: State, stamp: Stamp, at: Place, dentry: Dentry) -> None:
+        """Take away what is where the copy goes, with all below it."""
+        tree, person = state.tree, self._begun.source.person
+        check_may_take_away(tree.view, person, at, dentry)
+        if dentry.kind != DIRECTORY:
+            tree.remove(dentry, stamp)
+            return
+        emptying.check(tree, person, dentry, self.checked, self._asked.target)
+        tree.remove_tree(dentry, stamp)
 
 
 class AbandonTrees:

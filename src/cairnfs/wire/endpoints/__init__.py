@@ -56,6 +56,7 @@ from cairnfs.wire.endpoints.fileserver import (
 from cairnfs.wire.endpoints.history import (
     CHANGES as CHANGES,
     LOG as LOG,
+    PAST as PAST,
 )
 from cairnfs.wire.endpoints.locks import (
     BEGIN_SESSION as BEGIN_SESSION,
@@ -84,6 +85,7 @@ from cairnfs.wire.endpoints.snapshots import (
 )
 from cairnfs.wire.endpoints.transactions import (
     COMMIT as COMMIT,
+    COPY as COPY,
     SETTLE as SETTLE,
 )
 

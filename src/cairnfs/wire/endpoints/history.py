@@ -17,6 +17,17 @@ LOG = Endpoint(
     "Commits that changed something at or below a path",
     (*PATHS, *HISTORY, e.BadCursor),
 )
+PAST = Endpoint(
+    "history",
+    "directory",
+    "POST",
+    "/v1/history",
+    history.HistoryRequest,
+    history.HistoryReply,
+    "user",
+    "What a path has led to",
+    (*PATHS, e.BeforeHorizon, e.BadCursor),
+)
 CHANGES = Endpoint(
     "changes",
     "directory",
@@ -31,4 +42,4 @@ CHANGES = Endpoint(
 )
 
 #: All of them, in the order of the documents.
-ENDPOINTS = (LOG, CHANGES)
+ENDPOINTS = (LOG, PAST, CHANGES)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from cairnfs import errors as e
-from cairnfs.wire import commits
-from cairnfs.wire.endpoint import PATHS, Endpoint
+from cairnfs.wire import commits, copies
+from cairnfs.wire.endpoint import HISTORY, PATHS, Endpoint
 
 COMMIT = Endpoint(
     "commit",
@@ -47,9 +47,32 @@ SETTLE = Endpoint(
     "The outcome of a commit whose answer was lost",
     (e.Busy,),
 )
+COPY = Endpoint(
+    "copy",
+    "transactions",
+    "POST",
+    "/v1/copies",
+    copies.CopyRequest,
+    copies.CopyReply,
+    "user",
+    "Copy a directory with all below it in one commit, sending nothing",
+    (
+        *PATHS,
+        *HISTORY,
+        e.SymlinkLoop,
+        e.Exists,
+        e.RootIsFixed,
+        e.RequestReused,
+        e.Aborted,
+        e.TooLarge,
+        e.DeadlineExceeded,
+        e.Busy,
+    ),
+)
 
 #: All of them, in the order of the documents.
 ENDPOINTS = (
     COMMIT,
     SETTLE,
+    COPY,
 )
