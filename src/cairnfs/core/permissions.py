@@ -55,6 +55,17 @@ def may_take_away(person: Person, directory_owner: int, directory_mode: int, own
     return not directory_mode & STICKY or person.user_id in (owner, directory_owner) or person.role == "admin"
 
 
+def may_link(person: Person, owner: int, owner_group: int, mode: int, *, file: bool) -> bool:
+    """Whether `person` may give what `owner` has another name: a link keeps it whatever its owner does.
+
+    Of what others have, only a file that the person may read and write, and that runs as nobody else.
+    """
+    if may_change(person, owner):
+        return True
+    runs = mode & SET_USER or (mode & SET_GROUP and mode & _GROUP_RUNS)
+    return file and not runs and allowed(person, owner, owner_group, mode, READ | WRITE)
+
+
 def may_change(person: Person, owner: int) -> bool:
     """Whether `person` may change mode, group and times: the owner, and administrators."""
     return person.user_id == owner or person.role == "admin"

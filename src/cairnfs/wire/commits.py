@@ -131,6 +131,7 @@ class Link(Request, kw_only=True, tag_field="op", tag="link"):
     """Give the file or symlink at `path` another name, `target`: both lead to the same inode then.
 
     With `follow`, what a symlink at `path` leads to; with `replace`, a file or symlink at `target` gives way.
+    Of what others own, only a file that the caller may read and write gets another name.
     """
 
     path: PathString

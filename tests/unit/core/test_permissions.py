@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cairnfs.core.permissions import READ, STICKY, WALK, WRITE, Person, allowed, may_take_away
+from cairnfs.core.permissions import READ, STICKY, WALK, WRITE, Person, allowed, may_link, may_take_away
 from cairnfs.ids import UserId
 
 ANN = Person(UserId(1), "ann", "user")
@@ -51,3 +51,26 @@ def test_one_class_of_bits_decides(mode: int, person: Person, want: int, may: bo
 )
 def test_in_a_sticky_directory_one_takes_away_what_is_ones_own(mode: int, person: Person, may: bool) -> None:
     assert may_take_away(person, ANN.user_id, mode, BOB.user_id) is may
+
+
+@pytest.mark.parametrize(
+    ("mode", "file", "person", "may"),
+    [
+        (0o000, True, ANN, True),
+        (0o000, True, ADMIN, True),
+        (0o666, True, EVE, True),
+        (0o664, True, EVE, False),
+        (0o662, True, EVE, False),
+        (0o660, True, BOB, True),
+        (0o606, True, BOB, False),
+        (0o4777, True, EVE, False),  # it would run as its owner when she has mended it
+        (0o2777, True, EVE, False),
+        (0o2767, True, EVE, True),
+        (0o777, False, EVE, False),
+        (0o777, False, ANN, True),
+    ],
+)
+def test_another_name_is_for_what_one_may_read_and_write(
+    mode: int, file: bool, person: Person, may: bool
+) -> None:
+    assert may_link(person, ANN.user_id, BOB.user_id, mode, file=file) is may

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from cairnfs.core.permissions import WALK, WRITE, Person, may_take_away
+from cairnfs.core.permissions import READ, WALK, WRITE, Person, may_take_away
 from cairnfs.errors import CairnError, Forbidden, TooManyOperations
 from cairnfs.ids import InodeId, Path
 from cairnfs.metadata.databases.seam import Tx
@@ -90,7 +90,7 @@ def _load_below(tree: Tree, directory: InodeId, path: Path) -> None:
 
 def _require_emptying(view: View, person: Person, inode: InodeId, inside: list[Dentry], path: Path) -> None:
     directory = view.version(inode)
-    require(person, directory, WRITE | WALK, path)
+    require(person, directory, READ | WRITE | WALK, path)
     for child in inside:
         if not may_take_away(person, directory.owner, directory.mode, view.version(child.inode).owner):
             raise Forbidden("not everything below may be removed by you", path=text(path))

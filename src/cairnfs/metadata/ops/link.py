@@ -6,15 +6,15 @@ traced, so that the last one to go takes the file with it.
 
 from __future__ import annotations
 
-from cairnfs.core.permissions import WALK, WRITE, Person
-from cairnfs.errors import Exists, IsADirectory, LinkToDirectory, TooManyLinks
+from cairnfs.core.permissions import WALK, WRITE, Person, may_link
+from cairnfs.errors import Exists, Forbidden, IsADirectory, LinkToDirectory, TooManyLinks
 from cairnfs.metadata.ops import results
 from cairnfs.metadata.ops.remove import check_may_take_away
 from cairnfs.metadata.ops.resolve import Place, place, require, text, there
 from cairnfs.metadata.ops.steps import LinkStep
 from cairnfs.metadata.rows.nodes import Dentry
 from cairnfs.metadata.state import Stamp, State
-from cairnfs.metadata.view import DIRECTORY
+from cairnfs.metadata.view import DIRECTORY, FILE
 from cairnfs.wire.commits import OperationResult
 
 LINKS_MAX = 65_000
@@ -27,6 +27,9 @@ def link(state: State, person: Person, stamp: Stamp, step: LinkStep) -> Operatio
     if source.is_root or there(source).kind == DIRECTORY:
         raise LinkToDirectory("a directory has one name only", path=text(step.path))
     dentry = there(source)
+    version = tree.view.version(dentry.inode)
+    if not may_link(person, version.owner, version.owner_group, version.mode, file=dentry.kind == FILE):
+        raise Forbidden("only its owner links what others may not read and write", path=text(step.path))
     target = place(tree.view, person, step.target)
     if target.is_root:
         raise Exists("something already has that name", path="/")

@@ -63,18 +63,18 @@ _BELOW = (
     " SELECT d.inode FROM below AS b CROSS JOIN dentry AS d"
     f" WHERE d.parent = b.inode AND d.died = {NEVER} AND d.kind = 'directory')"
 )
-#: Whose bits of a mode count: the owner's, a group's or the others', for WRITE and WALK.
+#: Whose bits of a mode count: the owner's, a group's or the others'; all three to empty a directory.
 _BITS = (
-    f"(CASE WHEN v.owner = ? THEN {0o300}"
-    f" WHEN EXISTS (SELECT 1 FROM mine AS m WHERE m.id = v.owner_group) THEN {0o030} ELSE {0o003} END)"
+    f"(CASE WHEN v.owner = ? THEN {0o700}"
+    f" WHEN EXISTS (SELECT 1 FROM mine AS m WHERE m.id = v.owner_group) THEN {0o070} ELSE {0o007} END)"
 )
 
 
 def closed_below(tx: Tx, directory: InodeId, user: UserId, user_groups: Sequence[int]) -> bool:
     """Whether a live directory in this subtree, itself included, holds names that `user` may not end.
 
-    That is one that the user, or those in `user_groups`, may not write and walk, or a sticky one of others
-    with others' entries. Looks at the whole subtree.
+    That is one that the user, or those in `user_groups`, may not read, write and walk, or a sticky one of
+    others with others' entries. Looks at the whole subtree.
     """
     mine = " UNION ALL SELECT ?" * (len(user_groups) - 1)
     row = tx.row(

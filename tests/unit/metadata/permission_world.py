@@ -1,0 +1,158 @@
+"""The people and trees of the table of permissions in a ledger, and how operations are asked for it.
+
+What belongs here: making them, and answers as codes. What does not: what is due (`tests/permission_table`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+
+from cairnfs.core.permissions import Person
+from cairnfs.errors import CairnError, NotFound
+from cairnfs.ids import CommitNumber, UserId
+from cairnfs.metadata.ops.change_user import ChangeUser
+from cairnfs.metadata.ops.commit import prepare
+from cairnfs.metadata.ops.emptying import look_below
+from cairnfs.metadata.ops.read_xattrs import read_xattrs
+from cairnfs.metadata.ops.stat import stat
+from cairnfs.metadata.ops.user_groups import CreateGroup
+from cairnfs.metadata.rows import fileservers
+from cairnfs.testing.ledger import NEVER_LATE, Ledger
+from cairnfs.wire import problems
+from cairnfs.wire.commits import CommitReply, CommitRequest, Operation
+from cairnfs.wire.directory import Entry, PathText, StatRequest, XattrsRequest
+from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
+from tests.permission_table import (
+    ADMIN,
+    CHANGES,
+    FILESERVER,
+    KEEPER,
+    MEMBER,
+    MEMBERS,
+    OTHER,
+    OWNER,
+    SHUT_OUT,
+    TOP,
+    Case,
+    world,
+)
+
+#: Cases of which the trees are made in one commit.
+_AT_ONCE = 50
+
+
+class World:
+    """A ledger with all people of the table."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.people = {name: ledger.person(name) for name in (OWNER, MEMBER, OTHER, KEEPER, *SHUT_OUT[:2])}
+        self.people[ADMIN] = ledger.admin
+        self.people[SHUT_OUT[2]] = Person(UserId(4711), SHUT_OUT[2], "user")
+        server = ledger.read(fileservers.every)[0]
+        self.people[FILESERVER] = Person(server.user_id, FILESERVER, "fileserver")
+        for user_group, members in MEMBERS.items():
+            request = CreateGroupRequest(
+                request_id=secrets.token_hex(16), user_group=user_group, members=list(members)
+            )
+            ledger.do(CreateGroup(ledger.admin, request, deadline=NEVER_LATE))
+        self.stand(SHUT_OUT[0], "disabled")
+        self.stand(SHUT_OUT[1], "removed")
+
+    def stand(self, name: str, state: str | None = None, role: str | None = None) -> None:
+        """Give a person another state or role."""
+        request = ChangeUserRequest(request_id=secrets.token_hex(16), user=name, state=state, role=role)  # type: ignore[arg-type]
+        self.ledger.do(ChangeUser(self.ledger.admin, request, deadline=NEVER_LATE))
+
+    def commit(self, *operations: Operation, who: str = ADMIN) -> CommitReply:
+        """Commit as the control plane does, the look below what is to be removed included."""
+        request = CommitRequest(request_id=secrets.token_hex(16), operations=list(operations))
+        person = self.people[who]
+        made = prepare(person, request, (), body_hash=bytes(32), deadline=NEVER_LATE)
+        if made.recursive:
+            made.checked = self.ledger.read(lambda tx: look_below(tx, person, made.recursive))
+        reply = self.ledger.do(made)
+        assert isinstance(reply, CommitReply)
+        return reply
+
+    def stat(self, path: str, *, who: str = ADMIN, follow: bool = False, at: int | None = None) -> Entry:
+        """What a path leads to."""
+        request = StatRequest(paths=[PathText(path=path)], follow=follow, at=None if at is None else str(at))
+        [result] = self.ledger.read(lambda tx: stat(tx, self.people[who], request)).results
+        if result.error is not None:
+            raise problems.to_error(result.error)
+        assert result.entry is not None
+        return result.entry
+
+    def xattrs(self, path: str, *, who: str = ADMIN, at: int | None = None) -> dict[bytes, bytes]:
+        """The extended attributes that a person is told of."""
+        request = XattrsRequest(paths=[PathText(path=path)], at=None if at is None else str(at))
+        [result] = self.ledger.read(lambda tx: read_xattrs(tx, self.people[who], request)).results
+        if result.error is not None:
+            raise problems.to_error(result.error)
+        assert result.xattrs is not None
+        return {one.raw_name(): one.value for one in result.xattrs}
+
+    def made(self, cases: Sequence[Case]) -> Iterator[tuple[Case, CommitNumber]]:
+        """Each case when its tree is there, with the commit that made it."""
+        self.commit(*world_of_all())
+        waiting = iter(cases)
+        while some := list(itertools.islice(waiting, _AT_ONCE)):
+            number = self.commit(*(one for case in some for one in world(case))).commit
+            for case in some:
+                yield case, CommitNumber(number)
+
+    def answer(self, case: Case, at: int) -> str:
+        """The code of what refuses a case; empty where nothing does. What is refused changes nothing."""
+        before = self.ledger.newest()
+        try:
+            if case.verb in CHANGES:
+                self.commit(CHANGES[case.verb](case.path, case.who, str(at)), who=case.who)
+            else:
+                _READS[case.verb](self, case.path, case.who)
+        except CairnError as error:
+            assert self.ledger.newest() == before, f"{case}: refused, and yet there was a commit"
+            return error.code
+        assert self.ledger.newest() == before + (case.verb in CHANGES), case
+        return ""
+
+
+def world_of_all() -> list[Operation]:
+    """What all cases are below."""
+    from cairnfs.wire.commits import Attributes, MakeDirectory
+
+    return [MakeDirectory(path=TOP, parents=True, attributes=Attributes(mode=0o755))]
+
+
+def _nothing(world: World, path: str, who: str) -> None:
+    try:
+        world.stat(f"{path}/a/d/nothing", who=who)
+    except NotFound:
+        return
+    raise AssertionError("nothing was found")
+
+
+def _known(world: World, path: str, who: str) -> None:
+    etag = world.stat(f"{path}/a/d/f").etag
+    world.ledger.open(f"{path}/a/d/f", person=world.people[who], known=etag)
+
+
+_READS: dict[str, Callable[[World, str, str], object]] = {
+    "stat": lambda w, c, who: w.stat(f"{c}/a/d/f", who=who),
+    "stat-behind-symlink": lambda w, c, who: w.stat(f"{c}/a/d/s", who=who, follow=True),
+    "stat-root-of-case": lambda w, c, who: w.stat(c, who=who),
+    "stat-directory": lambda w, c, who: w.stat(f"{c}/a/d", who=who),
+    "lstat": lambda w, c, who: w.stat(f"{c}/a/d/s", who=who),
+    "stat-nothing": _nothing,
+    "list": lambda w, c, who: w.ledger.list(f"{c}/a/d", person=w.people[who]),
+    "list-below": lambda w, c, who: w.ledger.list(f"{c}/a/d/t", person=w.people[who]),
+    "read": lambda w, c, who: w.ledger.open(f"{c}/a/d/f", person=w.people[who]),
+    "read-behind-symlink": lambda w, c, who: w.ledger.open(f"{c}/a/d/s", person=w.people[who]),
+    "read-known": _known,
+    "readlink": lambda w, c, who: w.stat(f"{c}/a/d/s", who=who).target,
+    "get-xattrs": lambda w, c, who: w.xattrs(f"{c}/a/d/f", who=who),
+    "get-xattrs-behind-symlink": lambda w, c, who: w.xattrs(f"{c}/a/d/s", who=who),
+}
+VERBS = frozenset(CHANGES) | frozenset(_READS)
