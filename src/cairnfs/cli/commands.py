@@ -1,8 +1,10 @@
 """Which commands there are, in the order of the help, and how the one that was asked for is run.
 
 A command is a module of this package with a function `command`: its parameters are the arguments,
-its docstring the help, its result the exit status. Only the module that is needed is imported. What
-does not belong here: what a command does. One thread.
+its docstring the help, its result the exit status; SETTINGS, where there are any, are those of its parser.
+One that has verbs of its own (`cairn user role ...`) has them as functions like that in `VERBS`, by name, in
+the help's order, and the help in its docstring from the second line on. Only the module that is needed is
+imported. What does not belong here: what a command does. One thread.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from cairnfs.errors import BadRequest
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "ln", "readlink", "touch"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
-    "Account": ("signup", "login", "logout", "whoami", "passwd", "invite"),
+    "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }
 NAMES = tuple(name for names in SECTIONS.values() for name in names)
@@ -85,6 +87,23 @@ class Command(TyperCommand):
         ]
 
 
+class Verbs(TyperGroup):
+    """One command that has verbs of its own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Every verb, as the module orders them."""
+        return list(self.commands)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options before the verb's name."""
+        return _plain(super().get_params(ctx))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of verbs in the help."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, one.get_short_help_str(80)) for name, one in self.commands.items()])
+
+
 class Commands(TyperGroup):
     """The `cairn` command, whose subcommands are imported when they are asked for."""
 
@@ -109,9 +128,25 @@ class Commands(TyperGroup):
 
 def load(name: str) -> Any:
     """The command of this name, ready to be run."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
-    app.command(name, cls=Command)(import_module(f"cairnfs.cli.{name}").command)
+    module = import_module(f"cairnfs.cli.{name}")
+    settings = _HELP | getattr(module, "SETTINGS", {})
+    verbs = getattr(module, "VERBS", None)
+    if verbs is None:
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=settings)
+        app.command(name, cls=Command)(module.command)
+        return get_command(app)
+    told = (module.__doc__ or "").partition("\n")[2].strip()
+    app = typer.Typer(
+        cls=Verbs, help=told, add_completion=False, rich_markup_mode=None, context_settings=settings
+    )
+    app.callback()(_verbless)
+    for verb, function in verbs.items():
+        app.command(verb, cls=Command)(function)
     return get_command(app)
+
+
+def _verbless() -> None:
+    """Nothing of its own."""
 
 
 def dispatch(arguments: list[str]) -> int:

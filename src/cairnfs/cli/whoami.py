@@ -17,6 +17,7 @@ def command(json: Json = False, profile: Profile = None, url: Url = None) -> int
                 "user": me.user,
                 "user_id": me.user_id,
                 "role": me.role,
+                "user_groups": me.user_groups,
                 "home": me.home,
                 "cluster_id": me.cluster_id,
                 "expires_at": moment_rfc3339(me.expires_at_us),
@@ -24,5 +25,6 @@ def command(json: Json = False, profile: Profile = None, url: Url = None) -> int
         )
     else:
         home = f", home {me.home}" if me.home else ""
-        show(f"{me.user} ({me.role}){home}, cluster {me.cluster_id[:8]}")
+        groups = f", in {', '.join(me.user_groups)}" if me.user_groups else ""
+        show(f"{me.user} ({me.role}){groups}{home}, cluster {me.cluster_id[:8]}")
     return 0
