@@ -9,10 +9,10 @@ from cairnfs.control.directory.following import Following
 from cairnfs.control.feed import Feed
 from cairnfs.control.people import person
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import log
+from cairnfs.metadata.ops import history, log
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire.endpoints import history as endpoints
-from cairnfs.wire.history import LogReply, LogRequest
+from cairnfs.wire.history import HistoryReply, HistoryRequest, LogReply, LogRequest
 
 
 class HistoryRoutes:
@@ -26,6 +26,7 @@ class HistoryRoutes:
         """By the endpoints' names."""
         return {
             endpoints.LOG.name: self.log,
+            endpoints.PAST.name: self.history,
             endpoints.CHANGES.name: self._following.changes,
         }
 
@@ -33,3 +34,8 @@ class HistoryRoutes:
         """One page of the log."""
         who = person(context)
         return await self._driver.read(lambda tx: log.page(tx, who, request))
+
+    async def history(self, context: Context, request: HistoryRequest) -> HistoryReply:
+        """One page of a path's history."""
+        who = person(context)
+        return await self._driver.read(lambda tx: history.page(tx, who, request))

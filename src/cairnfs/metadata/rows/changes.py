@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from cairnfs.ids import CommitNumber, InodeId, UserId
+from cairnfs.ids import CommitNumber, InodeId, Name, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows.nodes import Dentry, Version
 
@@ -85,3 +85,45 @@ def commits(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Com
         [(number,) for number in numbers],
     )
     return {row[0]: Commit(*row[:4], row[4] or b"") for row in rows}
+
+
+def heads(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Commit]:
+    """These commits without their changes, by number. There is none of number 0."""
+    rows = tx.rows_given(
+        "SELECT c.number, c.at_us, c.user_id, c.message FROM {given} AS g CROSS JOIN commits AS c"
+        " WHERE c.number = g.number",
+        "number BIGINT",
+        [(number,) for number in numbers],
+    )
+    return {row[0]: Commit(*row, b"") for row in rows}
+
+
+def versions_back(
+    tx: Tx, inode: InodeId, until: CommitNumber, above: CommitNumber, limit: int
+) -> list[tuple[Version, bool]]:
+    """An inode's versions born up to `until` and beyond `above`, newest first.
+
+    Each with whether its content is that of the version before it.
+    """
+    rows = tx.rows(
+        f"SELECT {_VERSION}, COALESCE(v.manifest = (SELECT p.manifest FROM version AS p"
+        " WHERE p.inode = v.inode AND p.born < v.born ORDER BY p.born DESC LIMIT 1), 1 = 0)"
+        " FROM version AS v WHERE v.inode = ? AND v.born <= ? AND v.born > ? ORDER BY v.born DESC LIMIT ?",
+        inode,
+        until,
+        above,
+        limit,
+    )
+    return [(Version(*row[:-1]), bool(row[-1])) for row in rows]
+
+
+def last_end(tx: Tx, parent: InodeId, name: Name, until: CommitNumber) -> CommitNumber | None:
+    """When a name that is not there at `until` ended last; None where it never was there before."""
+    row = tx.row(
+        "SELECT d.died FROM dentry AS d WHERE d.parent = ? AND d.name = ? AND d.born <= ?"
+        " ORDER BY d.born DESC LIMIT 1",
+        parent,
+        name,
+        until,
+    )
+    return None if row is None else CommitNumber(row[0])
