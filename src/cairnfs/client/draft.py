@@ -14,6 +14,7 @@ import secrets
 import stat
 from collections.abc import Iterable
 
+from cairnfs.client.local_attributes import Kept, give
 from cairnfs.client.local_files import LocalPath, local_errors
 from cairnfs.client.zeros import zeros
 from cairnfs.errors import IsADirectory
@@ -28,18 +29,23 @@ class Draft:
     file of this process (/dev/stdout); a link keeps leading where it leads, and the file there is replaced.
     """
 
-    def __init__(self, target: LocalPath, mode: int) -> None:
-        """`mode` counts, less the process's mask, where no file is there; else the file's own stays."""
+    def __init__(self, target: LocalPath, mode: int, *, follow: bool = True) -> None:
+        """`mode` counts, less the process's mask, where no file is there; else the file's own stays.
+
+        Without `follow` whatever is there is replaced, unless it is a directory.
+        """
         self._named = os.fsencode(target)
-        self._target = os.path.realpath(self._named)
+        self._target = os.path.realpath(self._named) if follow else self._named
         self._draft: bytes | None = None
         self._ends_in_hole = False
         with local_errors(target, only=True):
             try:
-                status = os.stat(self._named)
+                status = os.stat(self._named, follow_symlinks=follow)
             except FileNotFoundError:
                 status = None
-            descriptor = _descriptor(self._named)
+            if not follow and status is not None and not _stays(status):
+                status = None
+            descriptor = _descriptor(self._named) if follow else None
             if status is not None and descriptor is not None:
                 self._stream = os.fdopen(os.dup(descriptor), "wb", buffering=0)
                 return
@@ -94,18 +100,20 @@ class Draft:
         else:
             self.write(part)
 
-    def publish(self, mtime_us: int | None = None) -> None:
-        """Take the target's place."""
+    def publish(self, kept: Kept | None = None) -> list[str]:
+        """Take the target's place, with what the file has beside its content. What it lost, in words."""
+        lost: list[str] = []
         with local_errors(self._named, only=True):
             if self._ends_in_hole:
                 # Going beyond the end makes no file longer; only a write or this does.
                 self._stream.truncate()
             self._stream.close()
             if self._draft is not None:
-                if mtime_us is not None:
-                    os.utime(self._draft, ns=(mtime_us * 1000, mtime_us * 1000))
+                if kept is not None:
+                    lost = give(self._draft, kept, "file")
                 os.replace(self._draft, self._target)
                 self._draft = None
+        return lost
 
     def discard(self) -> None:
         """Leave nothing behind; after `publish` this does nothing."""
@@ -115,6 +123,11 @@ class Draft:
                 os.unlink(self._draft)
             except OSError:
                 return
+
+
+def _stays(status: os.stat_result) -> bool:
+    """Whether it is what only a file's content replaces, or what stands in the way."""
+    return stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
 
 
 def _descriptor(path: bytes) -> int | None:

@@ -2,23 +2,28 @@
 
 Each local file takes its place when it is whole. Many small files are on their way at once, so that
 their chunks share requests; of long ones two. What belongs here: the way from versions to local
-files. What does not: what `cp -r` would choose as the target. Used from one event loop.
+files. What does not: what stands beside their content (`get_beside.py`), what `cp -r` would choose as the
+target. Used from one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.draft import Draft
+from cairnfs.client.get_beside import KeptAtCommit, Skips, Unfinished
 from cairnfs.client.listing import walk
-from cairnfs.client.local_files import LocalPath, make_directory
+from cairnfs.client.local_attributes import Kept
+from cairnfs.client.local_files import LocalPath
 from cairnfs.client.local_naming import Capabilities, require_nameable
+from cairnfs.client.local_places import make_inside, make_link, make_root, make_symlink
 from cairnfs.client.progress import Meter
 from cairnfs.client.reading import Version, open_version
 from cairnfs.client.results import OnProgress, Tree
@@ -31,6 +36,8 @@ WORKERS = 16
 LONG_WORKERS = 2
 _QUEUE_MAX = 64
 _NAMES_AT_ONCE = 1000
+#: Things whose extended attributes are asked for together: 16 MiB where each has as many as may be.
+_BATCH = 128
 
 
 async def get_file(
@@ -48,19 +55,44 @@ async def get_file(
     meter = Meter(connection.clock, tell)
     meter.files_total, meter.bytes_total = 1, version.size
     before = connection.downloads.received_bytes
-    await _save(version, os.fsencode(local), preserve, meter)
+    skips = Skips()
+    target, kept = os.fsencode(local), None
+    if preserve:
+        beside = KeptAtCommit(connection, version.commit, follow=True)
+        [(kept, lost)] = await beside.of([(path, version.entry)])
+        skips.add(target, lost)
+    skips.add(target, await _save(version, target, meter, kept, follow=True))
     meter.finish()
     received = connection.downloads.received_bytes - before
-    return Tree(files=1, bytes=version.size, received_bytes=received, commit=version.commit)
+    return Tree(
+        files=1,
+        bytes=version.size,
+        received_bytes=received,
+        commit=version.commit,
+        skipped=tuple(skips.listed),
+        skipped_count=skips.count,
+    )
+
+
+@dataclass(slots=True)
+class _First:
+    """The first name of a file that has several; `left` of them are still to be met."""
+
+    local: bytes
+    left: int
+    there: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A file of the tree, its bytes, and where it goes."""
+    """Something of the tree that is no directory, and where it goes."""
 
     path: Path
-    size: int
+    entry: Entry
     local: bytes
+    within: Unfinished
+    kept: Kept | None
+    first: _First | None = None
 
 
 class GetTree:
@@ -81,9 +113,11 @@ class GetTree:
         self._remote = remote
         self._local = os.fsencode(local)
         self._commit = commit
-        self._preserve = preserve
+        self._beside = KeptAtCommit(connection, commit, follow=False) if preserve else None
         self._meter = Meter(connection.clock, tell)
-        self._directories = 0
+        self._skips = Skips()
+        self._directories = self._symlinks = self._links = 0
+        self._firsts: dict[int, _First] = {}
         self._wanted: asyncio.Queue[_Wanted | None] = asyncio.Queue(_QUEUE_MAX)
         self._long = asyncio.Semaphore(LONG_WORKERS)
 
@@ -93,17 +127,20 @@ class GetTree:
         hold = await self._connection.sessions.hold(self._commit)
         try:
             await self._require_nameable()
-            await on_disk(make_directory, self._local, root.mode)
-            await self._work()
+            await self._work(root)
         finally:
             hold.release()
         self._meter.finish()
         return Tree(
             files=self._meter.files,
-            directories=self._directories + 1,
+            directories=self._directories,
             bytes=self._meter.bytes,
             received_bytes=self._connection.downloads.received_bytes - before,
             commit=self._commit,
+            skipped=tuple(self._skips.listed),
+            skipped_count=self._skips.count,
+            symlinks=self._symlinks,
+            links=self._links,
         )
 
     async def _require_nameable(self) -> None:
@@ -123,9 +160,9 @@ class GetTree:
         await on_disk(clashes.see, batch)
         clashes.require_none()
 
-    async def _work(self) -> None:
-        """Find files and get them, until all is done or one fails."""
-        finding = asyncio.create_task(self._find())
+    async def _work(self, root: Entry) -> None:
+        """Find things and get them, until all is done or one fails."""
+        finding = asyncio.create_task(self._find(root))
         workers = [asyncio.create_task(self._get_on()) for _ in range(WORKERS)]
         try:
             await asyncio.wait([finding, *workers], return_when=asyncio.FIRST_EXCEPTION)
@@ -137,69 +174,139 @@ class GetTree:
                 task.cancel()
             await asyncio.gather(finding, *workers, return_exceptions=True)
 
-    async def _find(self) -> None:
-        """Make the directories and queue the files; afterwards one end for each worker."""
+    async def _find(self, root: Entry) -> None:
+        """Make the directories and queue all else; afterwards one end for each worker."""
+        [kept] = await self._kept([(self._remote, root)])
+        new = await on_disk(make_root, self._local, root.mode)
+        self._directories = 1
+        over = [Unfinished(self._remote, self._local, root.mode, kept, new, None, self._skips)]
         async with aclosing(walk(self._connection, self._remote, str(self._commit))) as found:
-            async for path, entry in found:
-                local = self._local_path(path)
-                if entry.kind == "directory":
-                    await on_disk(make_directory, local, entry.mode)
-                    self._directories += 1
-                else:
-                    await self._wanted.put(_Wanted(path, entry.size, local))
+            async for batch in _batches(found):
+                for (path, entry), kept in zip(batch, await self._kept(batch), strict=True):
+                    while not over[-1].holds(path):
+                        await over.pop().less()
+                    await self._take(path, entry, kept, over)
+        while over:
+            await over.pop().less()
         for _ in range(WORKERS):
             await self._wanted.put(None)
+
+    async def _kept(self, batch: Sequence[tuple[Path, Entry]]) -> Sequence[Kept | None]:
+        """What these get beside their content."""
+        if self._beside is None:
+            return [None] * len(batch)
+        told = await self._beside.of(batch)
+        for (path, _), (_, lost) in zip(batch, told, strict=True):
+            self._skips.add(self._local_path(path), lost)
+        return [kept for kept, _ in told]
+
+    async def _take(self, path: Path, entry: Entry, kept: Kept | None, over: list[Unfinished]) -> None:
+        local, within = self._local_path(path), over[-1]
+        within.more()
+        if entry.kind == "directory":
+            new = await on_disk(make_inside, local, entry.mode)
+            self._directories += 1
+            over.append(Unfinished(path, local, entry.mode, kept, new, within, self._skips))
+            return
+        await self._wanted.put(_Wanted(path, entry, local, within, kept, self._first(entry, local)))
+
+    def _first(self, entry: Entry, local: bytes) -> _First | None:
+        """The first name that was met of what has several."""
+        if entry.links == 1:
+            return None
+        first = self._firsts.setdefault(entry.inode, _First(local, entry.links))
+        first.left -= 1
+        if first.left == 0:
+            del self._firsts[entry.inode]
+        return first
 
     def _local_path(self, path: Path) -> bytes:
         inside = path.removeprefix(self._remote.removesuffix(b"/"))
         return self._local + inside.replace(b"/", os.fsencode(os.sep))
 
     async def _get_on(self) -> None:
-        """Get files one after the other until there are none left."""
-        budget = self._connection.budget
+        """Get one thing after the other until there are none left."""
         while (wanted := await self._wanted.get()) is not None:
-            if wanted.size > SINGLE_MAX_BYTES:
-                async with self._long:
-                    await self._get(wanted)
-                continue
-            await budget.take(wanted.size)
-            try:
+            first = wanted.first
+            if first is None or first.local == wanted.local or not await self._link(wanted, first):
                 await self._get(wanted)
-            finally:
-                budget.give(wanted.size)
+            if first is not None:
+                first.there.set()
+            await wanted.within.less()
+
+    async def _link(self, wanted: _Wanted, first: _First) -> bool:
+        """Make it another name of what is here already; whether that can be."""
+        # Whatever came first was taken from the queue before.
+        await first.there.wait()
+        linked = await on_disk(make_link, wanted.local, first.local)
+        self._links += linked
+        return linked
 
     async def _get(self, wanted: _Wanted) -> None:
+        budget, size = self._connection.budget, wanted.entry.size
+        if wanted.entry.kind == "symlink":
+            target = wanted.entry.raw_target()
+            self._skips.add(wanted.local, await on_disk(make_symlink, wanted.local, target, wanted.kept))
+            self._symlinks += 1
+        elif size > SINGLE_MAX_BYTES:
+            async with self._long:
+                await self._get_file(wanted)
+        else:
+            await budget.take(size)
+            try:
+                await self._get_file(wanted)
+            finally:
+                budget.give(size)
+
+    async def _get_file(self, wanted: _Wanted) -> None:
         version = await open_version(self._connection, wanted.path, str(self._commit))
-        await _save(version, wanted.local, self._preserve, self._meter)
+        lost = await _save(version, wanted.local, self._meter, wanted.kept, follow=False)
+        self._skips.add(wanted.local, lost)
 
 
-async def _save(version: Version, local: bytes, preserve: bool, meter: Meter) -> None:
-    """Write one version to its local place."""
-    mtime_us = version.entry.mtime_us if preserve else None
+async def _batches(
+    found: AsyncIterable[tuple[Path, Entry]],
+) -> AsyncIterator[list[tuple[Path, Entry]]]:
+    """A walk, a few at a time."""
+    batch: list[tuple[Path, Entry]] = []
+    async for one in found:
+        batch.append(one)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch
+
+
+async def _save(
+    version: Version, local: bytes, meter: Meter, kept: Kept | None, *, follow: bool
+) -> list[str]:
+    """Write one version to its local place. What could not be kept, in words."""
+    mode = version.entry.mode
     if version.size <= SINGLE_MAX_BYTES:
         async with aclosing(version.extents()) as extents:
             short = [extent async for extent in extents]
-        await on_disk(_save_short, short, local, version.entry.mode, mtime_us)
+        lost = await on_disk(_save_short, short, local, mode, kept, follow)
         meter.moved(version.size)
     else:
-        draft = await on_disk(Draft, local, version.entry.mode)
+        draft = await on_disk(lambda: Draft(local, mode, follow=follow))
         try:
             async with aclosing(version.extents()) as extents:
                 async for _, part in extents:
                     for piece in draft.taken(part):
                         await on_disk(draft.append, piece)
                         meter.moved(piece if isinstance(piece, int) else len(piece))
-            await on_disk(draft.publish, mtime_us)
+            lost = await on_disk(draft.publish, kept)
         finally:
             draft.discard()
     meter.done()
+    return lost
 
 
-def _save_short(extents: list[Extent], local: bytes, mode: int, mtime_us: int | None) -> None:
-    draft = Draft(local, mode)
+def _save_short(extents: list[Extent], local: bytes, mode: int, kept: Kept | None, follow: bool) -> list[str]:
+    draft = Draft(local, mode, follow=follow)
     try:
         for _, part in extents:
             draft.append(part)
-        draft.publish(mtime_us)
+        return draft.publish(kept)
     finally:
         draft.discard()

@@ -1,7 +1,8 @@
 """Files of this machine, as sources and targets of transfers.
 
 What belongs here: finding what lies below a local directory, and local failures as Cairn's errors. What
-does not: the network, writing a file (`draft.py`), what names can be held (`local_naming.py`).
+does not: writing a file (`draft.py`) or anything else (`local_places.py`), what stands beside content
+(`local_attributes.py`), what names can be held (`local_naming.py`).
 Synchronous: callers run it on another thread.
 """
 
@@ -178,14 +179,3 @@ def open_to_read(path: LocalPath) -> BinaryIO:
     """The file, to be read."""
     with local_errors(path):
         return open(path, "rb", buffering=0)
-
-
-def make_directory(path: bytes, mode: int) -> None:
-    """Make a local directory, and those on the way; one that is there is fine.
-
-    Its owner may always write into it: the files come after it.
-    """
-    with local_errors(path):
-        if not os.path.isdir(path):
-            os.makedirs(os.path.dirname(path) or b".", exist_ok=True)
-            os.mkdir(path, (mode & 0o777) | 0o700)

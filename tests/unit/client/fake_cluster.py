@@ -196,6 +196,7 @@ class FakeCluster:
 
     def _entry(self, path: bytes, node: Node) -> directory.Entry:
         text, base64 = to_text(path.rpartition(b"/")[2])
+        target, target_b64 = to_text(node.target) if node.kind == "symlink" else (None, None)
         return directory.Entry(
             name=text,
             name_b64=base64,
@@ -208,6 +209,9 @@ class FakeCluster:
             owner="alice",
             group="alice",
             mtime_us=node.mtime_us,
+            links=sum(one.inode == node.inode for one in self.tree.values()) if node.linked else 1,
+            target=target,
+            target_b64=target_b64,
         )
 
     async def stat(self, context: Context, request: directory.StatRequest) -> directory.StatReply:

@@ -15,6 +15,7 @@ from cairnfs.errors import (
     VersionChanged,
 )
 from cairnfs.wire import commits, directory
+from cairnfs.wire.names import from_text
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Node:
     size: int = 0
     mode: int = 0o644
     mtime_us: int = 0
+    target: bytes = b""
+    linked: bool = False
 
 
 Tree = dict[bytes, Node]
@@ -52,7 +55,12 @@ class Names:
                 raise Exists
             self._parents(tree, path, number, make=operation.parents)
             return self._place(tree, path, Node(0, number, "directory", mode=operation.mode or 0o755))
+        if isinstance(operation, commits.MakeSymlink):
+            raw = from_text(operation.target, operation.target_b64)
+            return self._place(tree, path, Node(0, number, "symlink", size=len(raw), target=raw))
         node = look(tree, path)
+        if isinstance(operation, commits.SetAttributes):
+            return commits.OperationResult(inode=node.inode, etag=f"1.{node.inode}.{node.commit}")
         if isinstance(operation, commits.Remove):
             if operation.expected not in (None, f"1.{node.inode}.{node.commit}"):
                 raise VersionChanged
@@ -62,8 +70,11 @@ class Names:
             for key in [path, *below]:
                 del tree[key]
             return commits.OperationResult(inode=node.inode)
-        assert isinstance(operation, commits.Rename), "the fake knows no more"
+        assert isinstance(operation, commits.Rename | commits.Link), "the fake knows no more"
         target = directory.PathText(path=operation.target, path_b64=operation.target_b64).raw()
+        if isinstance(operation, commits.Link):
+            node.linked = True
+            return self._place(tree, target, node)
         if target in tree and not operation.replace:
             raise Exists
         for key in [path, *(key for key in tree if key.startswith(path + b"/"))]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from pathlib import Path
 
 import pytest
 
 from cairnfs.client.draft import Draft
-from cairnfs.errors import NoSpace
+from cairnfs.client.local_attributes import Kept
+from cairnfs.errors import IsADirectory, NoSpace
 from tests.sparse import GIB, KIB, MIB, data_of, need_holes, taken_bytes
 
 
@@ -43,9 +45,10 @@ def test_a_file_is_as_long_as_what_was_appended(
     draft = Draft(tmp_path / "f", 0o600)
     for part in parts:
         draft.append(part)
-    draft.publish(1_000_000)
+    draft.publish(Kept(mode=0o640, mtime_ns=1_000_000_001, owner="nobody here", group="nobody here"))
     assert (tmp_path / "f").read_bytes() == content
-    assert (tmp_path / "f").stat().st_mtime == 1
+    status = (tmp_path / "f").stat()
+    assert (status.st_mtime_ns, stat.S_IMODE(status.st_mode)) == (1_000_000_001, 0o640)
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
@@ -99,3 +102,19 @@ def test_more_than_the_file_system_can_hold_is_no_space(tmp_path: Path) -> None:
     with pytest.raises(NoSpace):
         too_long(tmp_path / "f")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_in_a_tree_whatever_is_there_gives_way_but_a_directory(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_bytes(b"mine")
+    (tmp_path / "f").symlink_to("outside")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    for name in ("f", "pipe"):
+        draft = Draft(tmp_path / name, 0o644, follow=False)
+        draft.write(b"new")
+        draft.publish()
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"new"
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+    with pytest.raises(IsADirectory):
+        Draft(tmp_path / "directory", 0o644, follow=False)

@@ -100,20 +100,37 @@ async def test_modes_are_kept_and_times_on_request(files: Filesystem, tmp_path: 
     assert (tmp_path / "kept" / "run").stat().st_mtime == 1_000_000_000
 
 
-async def test_links_to_files_are_followed_and_the_rest_is_told(files: Filesystem, tmp_path: Path) -> None:
+async def test_symlinks_are_put_as_such_and_what_is_no_file_is_told(
+    files: Filesystem, tmp_path: Path
+) -> None:
     (tmp_path / "real").write_bytes(b"bytes")
-    (tmp_path / "link").symlink_to("real")
-    (tmp_path / "circle").symlink_to(".")
-    (tmp_path / "nowhere").symlink_to("missing")
+    for name, target in (("link", "real"), ("circle", "."), ("nowhere", "missing"), ("away", "/etc")):
+        (tmp_path / name).symlink_to(target)
     os.mkfifo(tmp_path / "pipe")
     tree = await files.put_tree(tmp_path, "/t")
-    assert (tree.files, tree.skipped_count) == (2, 3)
-    assert sorted(os.path.basename(skipped.path) for skipped in tree.skipped) == [
-        b"circle",
-        b"nowhere",
-        b"pipe",
-    ]
-    assert await files.read_file("/t/link") == b"bytes"
+    assert (tree.files, tree.symlinks, tree.skipped_count) == (1, 4, 1)
+    assert [os.path.basename(skipped.path) for skipped in tree.skipped] == [b"pipe"]
+    assert [await files.readlink(f"/t/{name}") for name in ("link", "away")] == [b"real", b"/etc"]
+    got = await files.get_tree("/t", tmp_path / "back")
+    assert (got.files, got.symlinks) == (1, 4)
+    assert os.readlink(tmp_path / "back" / "nowhere") == "missing"
+
+
+async def test_names_of_one_file_stay_names_of_one_file(files: Filesystem, tmp_path: Path) -> None:
+    source = tmp_path / "from"
+    (source / "d").mkdir(parents=True)
+    (source / "a").write_bytes(b"shared")
+    os.link(source / "a", source / "d" / "b")
+    os.link(source / "a", tmp_path / "outside")
+    put = await files.put_tree(source, "/t")
+    assert (put.files, put.links, put.bytes) == (1, 1, 6)
+    got = await files.get_tree("/t", tmp_path / "to")
+    assert (got.files, got.links, got.bytes) == (1, 1, 6)
+    assert (tmp_path / "to" / "a").samefile(tmp_path / "to" / "d" / "b")
+    # Got once more over itself, it is the same.
+    await files.get_tree("/t", tmp_path / "to")
+    assert (tmp_path / "to" / "a").stat().st_nlink == 2
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == ["a", "d"]
 
 
 async def test_what_goes_away_meanwhile_is_told(

@@ -1,0 +1,111 @@
+"""What things of a tree get beside their content on their way to this machine, and when.
+
+What belongs here: asking for extended attributes, each set once; finishing directories, which get their
+times and modes when all in them is there, the deepest first. What does not: giving it to local files
+(`local_attributes.py`). Used from one event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cairnfs.client.connection import Connection
+from cairnfs.client.local_attributes import Kept
+from cairnfs.client.local_places import finish_directory
+from cairnfs.client.results import SKIPPED_MAX, Skipped
+from cairnfs.client.workers import on_disk
+from cairnfs.client.xattrs import Xattrs, read_xattrs
+from cairnfs.errors import CairnError
+from cairnfs.ids import Path
+from cairnfs.wire.directory import Entry
+
+#: Sets of extended attributes remembered at once.
+_SETS_MAX = 256
+
+
+@dataclass(slots=True)
+class Skips:
+    """What was left out: the first by name, all counted."""
+
+    listed: list[Skipped] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, path: bytes, reasons: Iterable[str]) -> None:
+        """Something at a local path was left out for each of these reasons."""
+        for reason in reasons:
+            self.count += 1
+            if len(self.listed) < SKIPPED_MAX:
+                self.listed.append(Skipped(path, reason))
+
+
+class KeptAtCommit:
+    """What entries of one commit have beside their content."""
+
+    def __init__(self, connection: Connection, commit: int, *, follow: bool) -> None:
+        self._connection = connection
+        self._at = str(commit)
+        self._follow = follow
+        self._sets: dict[str, Xattrs] = {}
+
+    async def of(self, batch: Sequence[tuple[Path, Entry]]) -> list[tuple[Kept, list[str]]]:
+        """For each of them, and what of it may not be read, in words."""
+        refused = await self._load(batch)
+        told: list[tuple[Kept, list[str]]] = []
+        for _, entry in batch:
+            name = entry.xattrs or ""
+            kept = Kept(entry.mode, entry.mtime_ns, entry.owner, entry.group, self._sets.get(name, {}))
+            told.append((kept, [refused[name]] if name in refused else []))
+        return told
+
+    async def _load(self, batch: Sequence[tuple[Path, Entry]]) -> dict[str, str]:
+        """Ask for the sets that are not known; by name, why one could not be read."""
+        if len(self._sets) > _SETS_MAX:
+            self._sets.clear()
+        missing: dict[str, Path] = {}
+        for path, entry in batch:
+            if entry.xattrs is not None and entry.xattrs not in self._sets:
+                missing.setdefault(entry.xattrs, path)
+        if not missing:
+            return {}
+        refused: dict[str, str] = {}
+        found = await read_xattrs(self._connection, list(missing.values()), self._at, follow=self._follow)
+        for name, xattrs in zip(missing, found, strict=True):
+            if isinstance(xattrs, CairnError):
+                refused[name] = f"its extended attributes cannot be read: {xattrs.detail}"
+            else:
+                self._sets[name] = xattrs
+        return refused
+
+
+@dataclass(slots=True)
+class Unfinished:
+    """A local directory of which something is still to come: `left` counts that, and the listing itself."""
+
+    path: Path
+    local: bytes
+    mode: int
+    kept: Kept | None
+    new: bool
+    parent: Unfinished | None
+    skips: Skips
+    left: int = 1
+
+    def holds(self, path: Path) -> bool:
+        """Whether a path of the tree is below this directory."""
+        return path.startswith(self.path.removesuffix(b"/") + b"/")
+
+    def more(self) -> None:
+        """One thing more is to come."""
+        self.left += 1
+
+    async def less(self) -> None:
+        """One thing is there. The last one finishes the directory, and that may finish those above."""
+        here: Unfinished | None = self
+        while here is not None:
+            here.left -= 1
+            if here.left:
+                return
+            lost = await on_disk(finish_directory, here.local, here.mode, here.kept, here.new)
+            here.skips.add(here.local, lost)
+            here = here.parent
