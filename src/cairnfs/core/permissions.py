@@ -55,6 +55,16 @@ def may_take_away(person: Person, directory_owner: int, directory_mode: int, own
     return not directory_mode & STICKY or person.user_id in (owner, directory_owner) or person.role == "admin"
 
 
+def may_follow(person: Person, directory_owner: int, directory_mode: int, owner: int) -> bool:
+    """Whether `person` is led on by a symlink of `owner` that a path ends with.
+
+    In a sticky directory that everybody may write anybody can lay one where somebody is about to write:
+    there, one's own lead on, and those of the directory's owner. Administrators are led astray as easily.
+    """
+    shared = directory_mode & STICKY and directory_mode & WRITE
+    return not shared or owner in (person.user_id, directory_owner)
+
+
 def may_link(person: Person, owner: int, owner_group: int, mode: int, *, file: bool) -> bool:
     """Whether `person` may give what `owner` has another name: a link keeps it whatever its owner does.
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from cairnfs.core.permissions import READ, STICKY, WALK, WRITE, Person, allowed, may_link, may_take_away
+from cairnfs.core.permissions import (
+    READ,
+    STICKY,
+    WALK,
+    WRITE,
+    Person,
+    allowed,
+    may_follow,
+    may_link,
+    may_take_away,
+)
 from cairnfs.ids import UserId
 
 ANN = Person(UserId(1), "ann", "user")
@@ -74,3 +84,18 @@ def test_another_name_is_for_what_one_may_read_and_write(
     mode: int, file: bool, person: Person, may: bool
 ) -> None:
     assert may_link(person, ANN.user_id, BOB.user_id, mode, file=file) is may
+
+
+@pytest.mark.parametrize(
+    ("mode", "person", "may"),
+    [
+        (0o777, EVE, True),
+        (STICKY | 0o775, EVE, True),
+        (STICKY | 0o777, EVE, False),
+        (STICKY | 0o777, ADMIN, False),
+        (STICKY | 0o777, BOB, True),
+    ],
+)
+def test_in_a_directory_for_all_nobody_is_led_astray(mode: int, person: Person, may: bool) -> None:
+    assert may_follow(person, ANN.user_id, mode, BOB.user_id) is may
+    assert may_follow(person, BOB.user_id, mode, BOB.user_id)

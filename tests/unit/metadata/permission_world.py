@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cairnfs.core.permissions import Person
 from cairnfs.errors import CairnError, NotFound
-from cairnfs.ids import CommitNumber, UserId
+from cairnfs.ids import CommitNumber, InodeId, UserId
 from cairnfs.metadata.ops.change_user import ChangeUser
-from cairnfs.metadata.ops.commit import prepare
+from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
@@ -72,10 +72,14 @@ class World:
         person = self.people[who]
         made = prepare(person, request, (), body_hash=bytes(32), deadline=NEVER_LATE)
         if made.recursive:
-            made.checked = self.ledger.read(lambda tx: look_below(tx, person, made.recursive))
+            made.checked = self.look_below(person, made)
         reply = self.ledger.do(made)
         assert isinstance(reply, CommitReply)
         return reply
+
+    def look_below(self, person: Person, made: Commit) -> frozenset[InodeId]:
+        """What is looked at before the clock."""
+        return self.ledger.read(lambda tx: look_below(tx, person, made.recursive))
 
     def stat(self, path: str, *, who: str = ADMIN, follow: bool = False, at: int | None = None) -> Entry:
         """What a path leads to."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from cairnfs.core import names as rules
-from cairnfs.core.permissions import WALK, Person, allowed
+from cairnfs.core.permissions import WALK, Person, allowed, may_follow
 from cairnfs.errors import Forbidden, NotADirectory, NotFound, SymlinkLoop
 from cairnfs.ids import ROOT, InodeId, Name, Path
 from cairnfs.metadata.rows.nodes import Dentry, Version
@@ -129,6 +129,7 @@ class _Walk:
         """The place that a symlink, found below the chain, leads to."""
         directory = False  # whether some target ends with a slash or dots
         while True:
+            self._require_following(chain, symlink)
             chain, way = self._begin(chain, symlink)
             directory = directory or way[-1] in _NO_NAMES
             while way and way[-1] in _NO_NAMES:
@@ -191,6 +192,11 @@ class _Walk:
             return Place(self._path, (), Name(b""), None)
         dentry = self._view.name_of(chain[-2], chain[-1])
         return Place(self._path, chain[:-1], dentry.name, dentry)
+
+    def _require_following(self, chain: tuple[InodeId, ...], symlink: Dentry) -> None:
+        directory, link = self._view.version(chain[-1]), self._view.version(symlink.inode)
+        if not may_follow(self._person, directory.owner, directory.mode, link.owner):
+            raise Forbidden("a symlink of somebody else in a directory for all", path=text(self._path))
 
     def _require_walk(self, inode: InodeId) -> None:
         require(self._person, self._view.version(inode), WALK, self._path)
