@@ -17,90 +17,77 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
-from cairnfs.core.manifest import Chunk, hash_bytes
+from cairnfs.core.manifest import Chunk
 from cairnfs.core.permissions import Person
 from cairnfs.core.placement import group_of
 from cairnfs.errors import CairnError
 from cairnfs.ids import CommitNumber, FileserverId, SessionId, UserId
 from cairnfs.metadata import verify as verification
 from cairnfs.metadata.databases.seam import Again, Database, Tx
-from cairnfs.metadata.ops import cluster, sessions, stat, tokens
+from cairnfs.metadata.ops import cluster, read_xattrs, sessions, stat, tokens
 from cairnfs.metadata.ops import list as lists
 from cairnfs.metadata.ops import open as opening
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.fileservers import Join
 from cairnfs.metadata.ops.reap import Reap
+from cairnfs.metadata.ops.user_groups import CreateGroup
 from cairnfs.metadata.ops.users import CreateUser
 from cairnfs.metadata.rows import clock
 from cairnfs.metadata.state import State
 from cairnfs.metadata.state.placement import PlacesCache
+from cairnfs.testing.requests import (
+    Text,
+    attributes_of,
+    chunk,
+    copy,
+    link,
+    mkdir,
+    raw,
+    remove,
+    rename,
+    setxattr,
+    symlink,
+    write,
+)
 from cairnfs.wire import names
 from cairnfs.wire.cluster import ClusterMap, JoinRequest
-from cairnfs.wire.commits import CommitReply, CommitRequest, MakeDirectory, Operation, Remove, Rename, Write
-from cairnfs.wire.directory import ChunkRef, Entry, ListRequest, OpenReply, OpenRequest, PathText, StatRequest
+from cairnfs.wire.commits import CommitReply, CommitRequest, Operation, Write
+from cairnfs.wire.directory import (
+    ChunkRef,
+    Entry,
+    ListRequest,
+    OpenReply,
+    OpenRequest,
+    PathText,
+    StatRequest,
+    XattrsRequest,
+)
+from cairnfs.wire.people import CreateGroupRequest
+from cairnfs.wire.problems import to_error
 from cairnfs.wire.receipts import Holder, Holding, ReceiptBody
 
+__all__ = [
+    "NEVER_LATE",
+    "Ledger",
+    "Text",
+    "attributes_of",
+    "chunk",
+    "copy",
+    "link",
+    "mkdir",
+    "raw",
+    "remove",
+    "rename",
+    "setattr",
+    "setxattr",
+    "symlink",
+    "write",
+]  # fmt: skip
+
 R = TypeVar("R")
-Text = str | bytes
 _TRIES = 3
 #: A deadline that no test reaches.
 NEVER_LATE = float("inf")
-
-
-def raw(path: Text) -> bytes:
-    """A path as bytes."""
-    return path.encode() if isinstance(path, str) else path
-
-
-def chunk(data: bytes) -> Chunk:
-    """The chunk of these bytes."""
-    return Chunk(hash_bytes(data), len(data))
-
-
-def write(
-    path: Text,
-    *content: bytes | Chunk,
-    expected: str | None = None,
-    parents: bool = False,
-    mode: int | None = None,
-    mtime_us: int | None = None,
-    durability: Literal["majority", "all"] = "majority",
-) -> Write:
-    """Write a file of these chunks, in order."""
-    text, base64 = names.to_text(raw(path))
-    chunks = [one if isinstance(one, Chunk) else chunk(one) for one in content]
-    return Write(
-        path=text,
-        path_b64=base64,
-        chunks=[ChunkRef(*one) for one in chunks],
-        size=sum(one.size for one in chunks),
-        expected=expected,
-        parents=parents,
-        mode=mode,
-        mtime_us=mtime_us,
-        durability=durability,
-    )
-
-
-def mkdir(path: Text, *, parents: bool = False, mode: int | None = None) -> MakeDirectory:
-    """Make a directory."""
-    text, base64 = names.to_text(raw(path))
-    return MakeDirectory(path=text, path_b64=base64, parents=parents, mode=mode)
-
-
-def remove(path: Text, *, recursive: bool = False, expected: str | None = None) -> Remove:
-    """Remove a path."""
-    text, base64 = names.to_text(raw(path))
-    return Remove(path=text, path_b64=base64, recursive=recursive, expected=expected)
-
-
-def rename(path: Text, target: Text, *, replace: bool = True, expected: str | None = None) -> Rename:
-    """Rename a path."""
-    text, base64 = names.to_text(raw(path))
-    to, to_base64 = names.to_text(raw(target))
-    return Rename(
-        path=text, path_b64=base64, target=to, target_b64=to_base64, replace=replace, expected=expected
-    )
 
 
 class Ledger:
@@ -231,6 +218,13 @@ class Ledger:
         user = self.do(CreateUser(name, role, "hash", deadline=NEVER_LATE))
         return Person(UserId(user.id), name, role)
 
+    def user_group(self, name: str, *members: Person) -> int:
+        """The number of a new user group of these people."""
+        request = CreateGroupRequest(
+            request_id=secrets.token_hex(16), user_group=name, members=[one.name for one in members]
+        )
+        return int(self.do(CreateGroup(self.admin, request, deadline=NEVER_LATE)).group_id)
+
     def begin(self, person: Person) -> SessionId:
         """A new session of a person."""
         session = SessionId(secrets.token_hex(16))
@@ -258,11 +252,17 @@ class Ledger:
         """The newest commit."""
         return self.read(clock.read).commit_number
 
-    def stat(self, path: Text, *, person: Person | None = None, at: int | str | None = None) -> Entry:
+    def stat(
+        self,
+        path: Text,
+        *,
+        person: Person | None = None,
+        at: int | str | None = None,
+        follow: bool = False,
+    ) -> Entry:
         """What a path leads to. Raises what stat says."""
-        from cairnfs.wire.problems import to_error
-
-        request = StatRequest(paths=[PathText.of(raw(path))], at=None if at is None else str(at))
+        when = None if at is None else str(at)
+        request = StatRequest(paths=[PathText.of(raw(path))], at=when, follow=follow)
         result = self.read(lambda tx: stat.stat(tx, person or self.admin, request)).results[0]
         if result.error is not None:
             raise to_error(result.error)
@@ -294,9 +294,34 @@ class Ledger:
         request = OpenRequest(path=text, path_b64=base64, at=None if at is None else str(at), **rest)
         return self.read(lambda tx: opening.open_file(tx, person or self.admin, request))
 
-    def tree(self, at: int | str | None = None) -> dict[bytes, tuple[ChunkRef, ...] | None]:
-        """Every path below the root: a file's chunks, None for a directory."""
-        found: dict[bytes, tuple[ChunkRef, ...] | None] = {}
+    def xattrs(
+        self, path: Text, *, person: Person | None = None, at: int | str | None = None, follow: bool = False
+    ) -> dict[bytes, bytes]:
+        """The extended attributes of what a path leads to, as `person` is told of them."""
+        request = XattrsRequest(
+            paths=[PathText.of(raw(path))], at=None if at is None else str(at), follow=follow
+        )
+        [result] = self.read(lambda tx: read_xattrs.read_xattrs(tx, person or self.admin, request)).results
+        if result.error is not None:
+            raise to_error(result.error)
+        return {one.raw_name(): one.value for one in result.xattrs or []}
+
+    def everything(self, at: int | str | None = None) -> dict[bytes, Entry]:
+        """Every path, the root included, with all that stat tells of it."""
+        found = {b"/": self.stat("/", at=at)}
+        pending = [b""]
+        while pending:
+            up = pending.pop()
+            for entry in self.list(up or b"/", at=at):
+                path = up + b"/" + entry.raw_name()
+                found[path] = entry
+                if entry.kind == "directory":
+                    pending.append(path)
+        return found
+
+    def tree(self, at: int | str | None = None) -> dict[bytes, tuple[ChunkRef, ...] | bytes | None]:
+        """Every path below the root: a file's chunks, a symlink's target, None for a directory."""
+        found: dict[bytes, tuple[ChunkRef, ...] | bytes | None] = {}
         pending = [b""]
         while pending:
             up = pending.pop()
@@ -305,6 +330,8 @@ class Ledger:
                 if entry.kind == "directory":
                     pending.append(path)
                     found[path] = None
+                elif entry.kind == "symlink":
+                    found[path] = entry.raw_target()
                 else:
                     found[path] = tuple(self.open(path, at=at).chunks)
         return found
