@@ -14,6 +14,9 @@ from cairnfs.cli.seeing import remote
 from cairnfs.wire.commits import Attributes
 from cairnfs.wire.directory import Entry
 
+#: What is no option is a mode: -w, -rx.
+SETTINGS = {"ignore_unknown_options": True}
+
 
 def command(
     mode: Annotated[str, typer.Argument(metavar="MODE", help="Like 640, u+rwX, g-w,o=, a+t, u+s.")],
@@ -26,7 +29,7 @@ def command(
     """Change modes.
 
     Up to 1,000 paths are one commit: all of them get their mode, or none. Symlinks that are named are
-    followed, those found with -R are not. A MODE that begins with - comes after --.
+    followed, those found with -R are not. Without u, g, o or a in it, MODE leaves alone what the umask holds.
     """
     change = modes.parse(mode, _umask())
 

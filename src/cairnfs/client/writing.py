@@ -77,6 +77,10 @@ async def write_file(
     content = await settled(content)
     again = replayable(content)
     start = position(content) if again else 0
+    if not again:
+        # Sent with too little it would be lost: better ask first than be refused.
+        with suppress(CairnError):
+            await connection.policies.learn(target.path)
     for made in count(1):
         told = 0
 

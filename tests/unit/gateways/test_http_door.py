@@ -211,7 +211,7 @@ async def test_what_the_door_does_not_do(scene: Scene, home: str) -> None:
     assert (await scene.ask("PUT", f"{home}/f", b"x", content_encoding="gzip")).status == 415
     assert (await scene.ask("GET", f"{home}/f?version=1")).problem == "unknown_field"
     assert (await scene.ask("GET", f"{home}/f?at=1&at=2")).problem == "bad_request"
-    assert (await scene.ask("GET", f"{home}/f?at=yesterday")).problem == "bad_request"
+    assert (await scene.ask("GET", f"{home}/f?at=-5")).problem == "bad_request"
     for limit in ("0", "1001", "-1", "x", "000000001" + "0" * 4400):
         assert (await scene.ask("GET", f"{home}/?limit={limit}")).problem == "bad_request"
     assert (await scene.ask("PUT", f"{home}/f?durability=none", b"x")).problem == "bad_request"

@@ -17,8 +17,8 @@ from cairnfs.net.asgi import Headers, Receive, Scope, Send
 from cairnfs.wire.names import from_url
 
 PARAMETERS = {
-    "GET": frozenset({"at", "cursor", "limit"}),
-    "HEAD": frozenset({"at", "cursor", "limit"}),
+    "GET": frozenset({"at", "cursor", "limit", "stat", "follow"}),
+    "HEAD": frozenset({"at", "cursor", "limit", "stat", "follow"}),
     "PUT": frozenset({"durability"}),
     "DELETE": frozenset({"recursive"}),
 }

@@ -1,4 +1,4 @@
-"""GET and HEAD: a file, a part of it, or a directory's names.
+"""GET and HEAD: a file, a part of it, a directory's names, or what stands beside a file's content.
 
 A file's answer is safe to open in a browser: its type is guessed from its name and not to be guessed
 again, and what could run is offered as a download. What does not belong here: who may read what.
@@ -16,14 +16,14 @@ from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.reading import Version
 from cairnfs.core import moment
 from cairnfs.core import names as rules
-from cairnfs.errors import BadRange, BadRequest, IsADirectory, VersionChanged
-from cairnfs.gateways.http.asking import Asked
+from cairnfs.errors import BadRange, BadRequest, Internal, IsADirectory, NotADirectory, VersionChanged
+from cairnfs.gateways.http.asking import Asked, flag
 from cairnfs.gateways.http.conditions import http_date, judge, quoted, range_counts
 from cairnfs.gateways.http.ranges import Span, wanted
 from cairnfs.net import asgi
 from cairnfs.net.asgi import RawHeaders
-from cairnfs.wire import codec, endpoints
-from cairnfs.wire.directory import LIST_ENTRIES_MAX, ListRequest, PathText
+from cairnfs.wire import codec, endpoints, problems
+from cairnfs.wire.directory import LIST_ENTRIES_MAX, ListRequest, PathText, StatRequest
 
 _PIECE_BYTES = 256 * 1024
 #: What a browser shows without running anything in it.
@@ -34,6 +34,9 @@ async def get(files: Filesystem, asked: Asked) -> None:
     """Answer GET or HEAD."""
     if (at := asked.query.get("at")) is not None:
         moment.parse(at)
+    if flag(asked, "stat"):
+        await _told(files, asked)
+        return
     if asked.as_directory:
         await _listing(files, asked)
         return
@@ -143,10 +146,27 @@ async def _listing(files: Filesystem, asked: Asked) -> None:
         at=asked.query.get("at"),
     )
     page = await files.ask(endpoints.LIST, request)
-    body = codec.encode(page)
+    await _document(asked, page.commit, codec.encode(page))
+
+
+async def _told(files: Filesystem, asked: Asked) -> None:
+    """What a listing says of one path: of a symlink itself, or with follow=1 of what it leads to."""
+    request = StatRequest(
+        paths=[PathText.of(asked.path)], at=asked.query.get("at"), follow=flag(asked, "follow")
+    )
+    reply = await files.ask(endpoints.STAT, request)
+    result = reply.results[0]
+    if result.entry is None:
+        raise problems.to_error(result.error) if result.error else Internal("a stat that says nothing")
+    if asked.as_directory and result.entry.kind != "directory":
+        raise NotADirectory(f"it is a {result.entry.kind}")
+    await _document(asked, reply.commit, codec.encode(result.entry))
+
+
+async def _document(asked: Asked, commit: int, body: bytes) -> None:
     headers: RawHeaders = [
         (b"content-type", asgi.JSON),
-        (b"cairn-commit", b"%d" % page.commit),
+        (b"cairn-commit", b"%d" % commit),
         (b"cache-control", b"private, no-cache"),
         (b"x-content-type-options", b"nosniff"),
     ]

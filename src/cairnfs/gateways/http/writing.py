@@ -6,10 +6,12 @@ spared sending it, and checked again by the commit itself, which decides. Used f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Literal, cast
+from typing import cast
 
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.results import Durability
 from cairnfs.clock import Clock
 from cairnfs.errors import (
     BadName,
@@ -38,10 +40,13 @@ async def put(files: Filesystem, asked: Asked, clock: Clock) -> None:
     if asked.as_directory:
         raise BadName("a file's path does not end with /")
     _check_body(asked)
-    durability = asked.query.get("durability", "majority")
-    if durability not in ("majority", "all"):
-        raise BadRequest("durability is majority or all")
-    now = await _present(files, asked)
+    durability = asked.query.get("durability")
+    if durability not in (None, "async", "majority", "all"):
+        raise BadRequest("durability is async, majority or all")
+    # A body comes once: what its directory asks for has to be known before.
+    now, _ = await asyncio.gather(
+        _present(files, asked, follow=True), files.connection.policies.learn(asked.path)
+    )
     if now is not None and now.kind == "directory":
         raise IsADirectory("a directory is there")
     expected = _expected(asked, now)
@@ -52,7 +57,7 @@ async def put(files: Filesystem, asked: Asked, clock: Clock) -> None:
             _timely(body, clock),
             expected=expected,
             parents=True,
-            durability=cast(Literal["majority", "all"], durability),
+            durability=cast(Durability | None, durability),
         )
     except Exists as error:
         if expected != "none":
@@ -69,13 +74,13 @@ async def put(files: Filesystem, asked: Asked, clock: Clock) -> None:
 
 
 async def delete(files: Filesystem, asked: Asked) -> None:
-    """Answer DELETE with 204."""
+    """Answer DELETE with 204. A symlink goes itself, not what it leads to."""
     recursive = flag(asked, "recursive")
-    now = await _present(files, asked)
+    now = await _present(files, asked, follow=False)
     if now is None and "if-match" not in asked.headers:
         raise NotFound("no such path")
     if now is not None and asked.as_directory and now.kind != "directory":
-        raise NotADirectory("it is a file")
+        raise NotADirectory(f"it is a {now.kind}")
     removed = await files.remove(asked.path, recursive=recursive, expected=_expected(asked, now))
     await _empty(asked, [(b"cairn-commit", b"%d" % removed.commit)])
 
@@ -87,10 +92,10 @@ def _check_body(asked: Asked) -> None:
         raise UnsupportedMedia("send the bytes as they are, without Content-Encoding")
 
 
-async def _present(files: Filesystem, asked: Asked) -> Entry | None:
+async def _present(files: Filesystem, asked: Asked, *, follow: bool) -> Entry | None:
     """What is there now; None for nothing."""
     try:
-        return await files.stat(asked.path)
+        return await files.stat(asked.path, follow=follow)
     except NotFound:
         return None
 
