@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from cairnfs.client.control import Control
 from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
@@ -31,11 +32,25 @@ from cairnfs.wire.commits import (
     SettleReply,
     SettleRequest,
 )
+from cairnfs.wire.endpoint import Endpoint
+
+
+class Repeatable(Protocol):
+    """A request that makes one commit."""
+
+    @property
+    def request_id(self) -> str:
+        """The same however often it is sent."""
+        ...
+
+
+Q = TypeVar("Q", bound=Repeatable)
+A = TypeVar("A", bound=CommitReply)
 
 #: How long a commit is tried, and then how long its outcome is asked for.
 COMMIT_S = 60.0
 SETTLE_S = 15.0
-_ATTEMPT_S = 20.0
+ATTEMPT_S = 20.0
 
 
 def new_request_id() -> RequestId:
@@ -59,22 +74,27 @@ async def commit(
     """
     request = CommitRequest(
         request_id=new_request_id(),
-        deadline_ms=int(_ATTEMPT_S * 1000),
+        deadline_ms=int(ATTEMPT_S * 1000),
         operations=list(operations),
         session=session,
         receipts=list(receipts),
         message=message,
     )
+    return await send(control, endpoints.COMMIT, request, timeout_s=timeout_s)
+
+
+async def send(control: Control, endpoint: Endpoint[Q, A], request: Q, *, timeout_s: float) -> A:
+    """Send what makes one commit, and may be sent again under its request id. Raises as `commit`."""
     pauses = Pauses(control.clock, timeout_s)
     stranger_until = control.clock.monotonic() + STRANGER_S
     unknown = False
     while True:
         try:
-            attempt_s = min(_ATTEMPT_S, max(pauses.left_s, 0.001))
-            return await control.once(endpoints.COMMIT, request, timeout_s=attempt_s)
+            attempt_s = min(ATTEMPT_S, max(pauses.left_s, 0.001))
+            return await control.once(endpoint, request, timeout_s=attempt_s)
         except CairnError as error:
             if _says_nothing(error, unknown):
-                return await _settle(control, request, error)
+                return await _settle(control, endpoint, request, error)
             if not worth_repeating(error):
                 raise
             unknown = unknown or isinstance(error, OutcomeUnknown)
@@ -85,7 +105,7 @@ async def commit(
             except CairnError:
                 if not unknown:
                     raise
-                return await _settle(control, request, error)
+                return await _settle(control, endpoint, request, error)
 
 
 def _says_nothing(error: CairnError, unknown: bool) -> bool:
@@ -98,7 +118,7 @@ async def settle(control: Control, request_id: str) -> SettleReply:
     return await control.ask(endpoints.SETTLE, SettleRequest(request_id=request_id), timeout_s=SETTLE_S)
 
 
-async def _settle(control: Control, request: CommitRequest, last: CairnError) -> CommitReply:
+async def _settle(control: Control, endpoint: Endpoint[Q, A], request: Q, last: CairnError) -> A:
     try:
         settled = await settle(control, request.request_id)
     except CairnError as error:
@@ -106,8 +126,11 @@ async def _settle(control: Control, request: CommitRequest, last: CairnError) ->
             f"the answer to request {request.request_id} was lost, and asking for it failed: {error.detail}",
             hint="look whether the change is there before making it again",
         ) from error
-    if settled.reply is not None:
+    if isinstance(settled.reply, endpoint.reply):
         return settled.reply
+    if settled.reply is not None:
+        # It says more than a commit does: the first answer is there whole.
+        return await control.ask(endpoint, request, timeout_s=SETTLE_S)
     if settled.error is not None:
         raise problems.to_error(settled.error)
     if isinstance(last, Internal | Unauthenticated):

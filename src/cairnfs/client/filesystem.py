@@ -13,7 +13,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, TypeVar, overload
 
-from cairnfs.client import attributes, changing, links, listing, xattrs
+from cairnfs.client import attributes, changing, copying_trees, links, listing, snapshots, xattrs
 from cairnfs.client import commit as commits
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_tree import GetTree, get_file
@@ -38,7 +38,7 @@ class Filesystem:
     """A cluster's filesystem as one caller sees it.
 
     Paths are absolute: text, bytes or PurePosixPath. `at` is a point in history as `--at` takes it: a
-    commit (41), a time (2026-11-22T10:00Z) or an age (10m). Every method raises classes of
+    commit (41), a time (2026-11-22T10:00Z), an age (10m) or a snapshot's name. Every method raises classes of
     `cairnfs.errors`: BadName and PathTooLong for paths, Unavailable's when the cluster does not answer in
     time, and what the verb's own docstring names.
     """
@@ -156,6 +156,13 @@ class Filesystem:
     remove = changing.remove
     rename = changing.rename
     copy = changing.copy
+    copy_tree = copying_trees.copy_tree
+    restore = copying_trees.restore
+    create_snapshot = snapshots.create_snapshot
+    list_snapshots = snapshots.list_snapshots
+    remove_snapshot = snapshots.remove_snapshot
+    retention = snapshots.retention
+    set_retention = snapshots.set_retention
     symlink = links.symlink
     link = links.link
     readlink = links.readlink
