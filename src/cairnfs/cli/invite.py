@@ -121,4 +121,7 @@ def _milliseconds(text: str) -> int:
     count, unit = text[:-1], text[-1:]
     if not (count.isascii() and count.isdigit() and len(count) <= 6 and unit in _UNIT_MS and int(count)):
         raise BadRequest(f"cannot read {text[:40]!r} as a time", hint="give 30m, 12h or 7d")
-    return int(count) * _UNIT_MS[unit]
+    ttl_ms = int(count) * _UNIT_MS[unit]
+    if ttl_ms > _UNIT_MS["w"]:
+        raise BadRequest(f"{text} is too long", hint="7d at most")
+    return ttl_ms

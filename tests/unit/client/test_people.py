@@ -55,10 +55,7 @@ async def test_lists_are_put_together_from_pages(here: Cluster, monkeypatch: pyt
         await admin.create_user_group(f"group-of-{name}", ["ann", "bob", "carl"])
     every = await admin.users(), await admin.user_groups(), await admin.user_group("group-of-ann")
     for kind in ("ListPeopleRequest", "GroupRequest", "ListInvitationsRequest"):
-        whole = getattr(__import__("cairnfs.wire.people", fromlist=[kind]), kind)
-        monkeypatch.setattr(
-            f"cairnfs.client.people.{kind}", lambda whole=whole, **rest: whole(limit=1, **rest)
-        )
+        monkeypatch.setattr(module, kind, partial(getattr(module, kind), limit=1))
     assert every == (await admin.users(), await admin.user_groups(), await admin.user_group("group-of-ann"))
     made = {(await admin.invite(note=str(number))).id for number in range(3)}
     assert {one.id for one in await admin.invitations()} == made
