@@ -76,10 +76,15 @@ async def get_file(
 
 @dataclass(slots=True)
 class _First:
-    """The first name of a file that has several; `left` of them are still to be met."""
+    """The first name of a file that has several. Its directory is not finished before the last is made.
+
+    So many are still to be `met`, and to be `made`.
+    """
 
     local: bytes
-    left: int
+    within: Unfinished
+    met: int
+    made: int
     there: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -169,6 +174,9 @@ class GetTree:
             for task in (finding, *workers):
                 if task.done():
                     task.result()
+            for first in self._firsts.values():
+                # Some of its names are not in the tree.
+                await first.within.less()
         finally:
             for task in (finding, *workers):
                 task.cancel()
@@ -208,15 +216,18 @@ class GetTree:
             self._directories += 1
             over.append(Unfinished(path, local, entry.mode, kept, new, within, self._skips))
             return
-        await self._wanted.put(_Wanted(path, entry, local, within, kept, self._first(entry, local)))
+        await self._wanted.put(_Wanted(path, entry, local, within, kept, self._first(entry, local, within)))
 
-    def _first(self, entry: Entry, local: bytes) -> _First | None:
+    def _first(self, entry: Entry, local: bytes, within: Unfinished) -> _First | None:
         """The first name that was met of what has several."""
         if entry.links == 1:
             return None
-        first = self._firsts.setdefault(entry.inode, _First(local, entry.links))
-        first.left -= 1
-        if first.left == 0:
+        first = self._firsts.get(entry.inode)
+        if first is None:
+            within.more()
+            first = self._firsts[entry.inode] = _First(local, within, entry.links, entry.links)
+        first.met -= 1
+        if first.met == 0:
             del self._firsts[entry.inode]
         return first
 
@@ -232,6 +243,9 @@ class GetTree:
                 await self._get(wanted)
             if first is not None:
                 first.there.set()
+                first.made -= 1
+                if first.made == 0:
+                    await first.within.less()
             await wanted.within.less()
 
     async def _link(self, wanted: _Wanted, first: _First) -> bool:

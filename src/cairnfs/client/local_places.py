@@ -17,7 +17,7 @@ from cairnfs.client.local_attributes import Kept, give
 from cairnfs.client.local_files import LocalPath, local_errors
 
 #: What says that this file system holds no further name of a file.
-_NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
+_NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP}
 _OWNER_ALL = 0o700
 
 

@@ -39,10 +39,10 @@ from cairnfs.wire.directory import Entry
 #: Chunks in one commit, roughly: with their receipts they must fit into one request.
 _WINDOW_CHUNKS = 200_000
 #: Bytes of names, targets and attributes in one commit, as JSON at its worst.
-_WINDOW_BYTES = 16 * 1024 * 1024
+_WINDOW_BYTES = 24 * 1024 * 1024
 _ESCAPED = 7
-#: What a directory's owner needs to make names in it.
-_OWNER_ALL = 0o700
+#: What a directory's owner needs to make names in it, and to come to those that are there.
+_OWNER_ALL, _OWNER_WALKS = 0o700, 0o100
 
 Act = Literal["enter", "leave", "write", "symlink", "link"]
 #: Tells what is at paths in Cairn now, symlinks themselves; None where nothing is.
@@ -79,7 +79,7 @@ class Step:
     @property
     def weight(self) -> int:
         """Bytes of a commit's request that it takes beside chunks, at most."""
-        text = 2 * len(self.path) + len(self.first or b"") + len(self.found.target)
+        text = self.operations * len(self.path) + len(self.first or b"") + len(self.found.target)
         xattrs = (self.beside.xattrs if self.beside else None) or {}
         return _ESCAPED * text + 2 * sum(len(name) + len(value) for name, value in xattrs.items())
 
@@ -134,6 +134,7 @@ class Plan:
         self._window = Window(0)
         self._firsts: dict[tuple[int, int], Path] = {}
         self._claimed: set[int] = set()
+        self._shut: list[Step] = []
 
     def begin(self, root: Found, beside: Beside | None, there: Entry | None) -> None:
         """The tree's root, and what is at its place in Cairn. It fits into the first window."""
@@ -158,6 +159,8 @@ class Plan:
         full: list[Window] = []
         while self._open:
             full.extend(self._leave())
+        for step in self._shut:
+            full.extend(self._place(step))
         return [*full, self._window]
 
     async def _there(self, batch: Sequence[Found]) -> dict[bytes, Entry | None]:
@@ -204,8 +207,12 @@ class Plan:
         later = self._preserve and opened.made != self._window.number
         closed = opened.found.mode & _OWNER_ALL != _OWNER_ALL and (opened.fresh or self._preserve)
         if later or closed:
-            path = self._path(opened.found)
-            yield from self._place(Step("leave", opened.found, path, opened, opened.beside))
+            step = Step("leave", opened.found, self._path(opened.found), opened, opened.beside)
+            if opened.found.mode & _OWNER_WALKS:
+                yield from self._place(step)
+            else:
+                # Further names of the files in it may be to come.
+                self._shut.append(step)
 
     def _place(self, step: Step) -> Iterator[Window]:
         if not self._window.has_room(step):
