@@ -151,10 +151,10 @@ def test_what_put_and_get_answer_to_programs(ann: Person, place: str, tree: Path
 def test_what_is_left_out_is_said_and_makes_a_difference(ann: Person, place: str, tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "kept").write_bytes(b"x")
-    (tmp_path / "tree" / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "tree" / "pipe")
     ended = ann.tries("put", "-r", str(tmp_path / "tree"), f"{place}/tree")
     assert ended.status == 1
-    assert ended.err == f"cairn: {tmp_path}/tree/link: left out: a link that leads nowhere\n"
+    assert ended.err.startswith(f"cairn: {tmp_path}/tree/pipe: left out: ")
     assert ann.does("ls", f"{place}/tree").text == "kept\n"
 
 
@@ -163,9 +163,9 @@ def test_a_listing_for_people(ann: Person, place: str) -> None:
     ann.does("put", "-", f"{place}/a", given=b"x" * 1234)
     assert ann.does("ls", place).text == "a\nb\n"
     first, second = ann.does("ls", "-l", place).text.splitlines()
-    assert first.split()[:3] == ["-rw-r--r--", "ann", "1234"]
+    assert first.split()[:5] == ["-rw-r--r--", "1", "ann", "ann", "1234"]
     assert first.endswith("  a")
-    assert second.split()[:2] == ["drwxr-xr-x", "ann"]
+    assert second.split()[:4] == ["drwxr-xr-x", "1", "ann", "ann"]
     assert "1.2 kB" in ann.does("ls", "-lh", place).text
     assert ann.does("ls", "-d", place).text == f"{place}\n"
     both = ann.does("ls", f"{place}/a", place).text
@@ -209,7 +209,7 @@ def test_every_commit_is_a_place_to_read_from(ann: Person, place: str, tmp_path:
     born = ann.does("stat", "--json", "--at", str(first), f"{place}/f").document["mtime"]
     ann.fails(3, "cat", f"{place}/f")
     ann.fails(3, "cat", "--at", "999999", f"{place}/f")
-    ann.fails(2, "cat", "--at", "sometime", f"{place}/f")
+    ann.fails(2, "cat", "--at", "5x", f"{place}/f")
     assert ann.does("cat", "--at", "0s", f"{place}/g").out == b"other"
     assert born.endswith("Z")
 

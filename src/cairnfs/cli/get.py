@@ -13,7 +13,7 @@ import typer
 from cairnfs.cli import connection, exits
 from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import At, Json, Profile, Recursive, Url
+from cairnfs.cli.options import Archive, At, Json, Preserve, Profile, Recursive, Url
 from cairnfs.cli.output import shown
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
@@ -33,9 +33,8 @@ def command(
         str, typer.Argument(metavar="TARGET", help="Where to, on this machine; - is standard output.")
     ],
     recursive: Recursive = False,
-    preserve: Annotated[
-        bool, typer.Option("-p", "--preserve", help="Keep modes and times of modification.")
-    ] = False,
+    preserve: Preserve = False,
+    archive: Archive = False,
     at: At = None,
     json: Json = False,
     profile: Profile = None,
@@ -45,11 +44,12 @@ def command(
 
     All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources
     below it; else TARGET is what the one source becomes. Each file appears whole under its name, or not
-    at all.
+    at all. Symlinks that are named are followed; those in a tree are kept, as are several names of one file.
     """
     checked(at)
     if target == STDOUT and json:
         raise BadRequest("standard output cannot hold both the file and a JSON document", path=STDOUT)
+    recursive, preserve = recursive or archive, preserve or archive
     report = Report("get", json)
     with connection.client(url, profile) as client:
         seen = look(client, sources, at, strict=True, follow=True)
@@ -59,7 +59,9 @@ def command(
         for copy in _planned(seen, target, recursive):
             with Progress("get", copy.source) as progress:
                 report.make(
-                    copy.source, copy.target, partial(_get, client, copy, seen.commit, progress, preserve)
+                    copy.source,
+                    copy.target,
+                    partial(_get, client, copy, seen.commit, progress, preserve),
                 )
     return exits.DIFFERENCE if report.finish() else exits.OK
 

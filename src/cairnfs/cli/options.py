@@ -36,6 +36,13 @@ PasswordStdin = Annotated[
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what was done, and in which commit.")]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories with all in them.")]
 RecursiveR = Annotated[bool, typer.Option("-R", "--recursive", help="Directories with all in them.")]
+Preserve = Annotated[
+    bool,
+    typer.Option(
+        "-p", "--preserve", help="Keep modes, times, extended attributes, and owners where that is permitted."
+    ),
+]
+Archive = Annotated[bool, typer.Option("-a", "--archive", help="As -r -p.")]
 Itself = Annotated[
     bool, typer.Option("-h", "--no-dereference", help="Symlinks themselves, not what they lead to.")
 ]

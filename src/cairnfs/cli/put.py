@@ -12,7 +12,7 @@ import typer
 
 from cairnfs.cli import connection, exits
 from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
-from cairnfs.cli.options import Json, Profile, Recursive, Url
+from cairnfs.cli.options import Archive, Json, Preserve, Profile, Recursive, Url
 from cairnfs.cli.output import shown
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
@@ -33,9 +33,8 @@ def command(
     ],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="Where to, in Cairn.")],
     recursive: Recursive = False,
-    preserve: Annotated[
-        bool, typer.Option("-p", "--preserve", help="Keep modes and times of modification.")
-    ] = False,
+    preserve: Preserve = False,
+    archive: Archive = False,
     everywhere: Annotated[
         bool,
         typer.Option(
@@ -50,8 +49,9 @@ def command(
 
     The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is
     what the one source becomes. Each tree appears in one commit, up to 1,000 files and directories at a
-    time.
+    time. Symlinks that are named are followed; those in a tree are kept, as are several names of one file.
     """
+    recursive, preserve = recursive or archive, preserve or archive
     durability: Durability | None = "all" if everywhere else None
     report = Report("put", json)
     with connection.client(url, profile) as client:
@@ -62,7 +62,9 @@ def command(
             for copy in _planned(client, sources, target, recursive):
                 with Progress("put", copy.source) as progress:
                     report.make(
-                        copy.source, copy.target, partial(_put, client, copy, progress, durability, preserve)
+                        copy.source,
+                        copy.target,
+                        partial(_put, client, copy, progress, durability, preserve),
                     )
     return exits.DIFFERENCE if report.finish() else exits.OK
 

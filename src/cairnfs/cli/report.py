@@ -56,9 +56,13 @@ class Report:
 
     def _words(self, one: Done) -> str:
         tree = one.tree
-        counts = [number(tree.files, "file")] if tree.files != 1 or tree.directories else []
+        counts = [number(tree.files, "file")] if tree.files != 1 or tree.directories or tree.symlinks else []
         if tree.directories:
             counts.append(number(tree.directories, "directory", "directories"))
+        if tree.symlinks:
+            counts.append(number(tree.symlinks, "symlink"))
+        if tree.links:
+            counts.append(number(tree.links, "further name"))
         counts.append(size(tree.bytes))
         if self.verb == "put":
             moved = f"sent {size(tree.sent_bytes)}"
@@ -76,6 +80,8 @@ class Report:
         return {
             "files": sum(tree.files for tree in trees),
             "directories": sum(tree.directories for tree in trees),
+            "symlinks": sum(tree.symlinks for tree in trees),
+            "links": sum(tree.links for tree in trees),
             "bytes": sum(tree.bytes for tree in trees),
             moved[0]: moved[1],
             "seconds": round(sum(one.seconds for one in self.done), 6),
