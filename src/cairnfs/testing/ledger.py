@@ -38,6 +38,7 @@ from cairnfs.metadata.state.placement import PlacesCache
 from cairnfs.testing.requests import (
     Text,
     attributes_of,
+    chattr,
     chunk,
     copy,
     link,
@@ -71,6 +72,7 @@ __all__ = [
     "Ledger",
     "Text",
     "attributes_of",
+    "chattr",
     "chunk",
     "copy",
     "link",
@@ -78,7 +80,6 @@ __all__ = [
     "raw",
     "remove",
     "rename",
-    "setattr",
     "setxattr",
     "symlink",
     "write",
