@@ -152,3 +152,26 @@ def test_a_bare_name_lies_in_the_present_directory() -> None:
         Copy(b"a.txt", b"t", "file")
     ]
     assert asked == [b"."]
+
+
+LINK = Source(b"/d/link", "symlink", b"link")
+
+
+def test_a_symlink_moves_like_a_file() -> None:
+    assert planned(LINK, target=None) == [(b"/d/link", b"/t")]
+    assert planned(LINK, target="file") == [(b"/d/link", b"/t")]
+    assert planned(LINK, target="directory", recursive=False) == [(b"/d/link", b"/t/link")]
+    with pytest.raises(NotFound, match="no such directory"):
+        planned(LINK, target=None, slash=True)
+    with pytest.raises(IsADirectory, match="cannot become the symlink"):
+        planned(LINK, target="directory", there={b"/t/link": "directory"})
+
+
+def test_a_symlink_where_something_goes_is_a_name_like_a_files() -> None:
+    assert planned(FILE, target="directory", there={b"/t/a.txt": "symlink"}) == [(b"a.txt", b"/t/a.txt")]
+    with pytest.raises(NotADirectory, match="is a symlink"):
+        planned(TREE, target="directory", there={b"/t/tree": "symlink"})
+
+
+def test_the_way_to_the_target_may_lead_over_a_symlink() -> None:
+    assert planned(FILE, target=None, there={b"/": "symlink"}) == [(b"a.txt", b"/t")]
