@@ -27,6 +27,7 @@ from cairnfs.control.cluster.routes import ClusterRoutes
 from cairnfs.control.cluster.verification import VerificationRoutes
 from cairnfs.control.directory.history import HistoryRoutes
 from cairnfs.control.directory.routes import DirectoryRoutes
+from cairnfs.control.directory.search import SearchRoutes
 from cairnfs.control.directory.snapshots import SnapshotRoutes
 from cairnfs.control.duties.detached import Detached
 from cairnfs.control.duties.detector import Detector
@@ -155,6 +156,7 @@ def build(
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
         **DirectoryRoutes(driver).handlers(),
+        **SearchRoutes(driver).handlers(),
         **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),

@@ -29,11 +29,16 @@ _LEVELS_MAX = PATH_MAX_BYTES // 2
 
 
 class Traced(NamedTuple):
-    """Where a directory was. `may_walk`: it and all above it; `may_read`: its names may be listed too."""
+    """Where a directory was. `may_walk`: it and all above it; `may_read`: its names may be listed too.
+
+    `shut` is the lowest directory on the way, itself included, whose names may not be listed: what is below
+    it is not met by whoever comes from above.
+    """
 
     path: Path
     may_walk: bool
     may_read: bool
+    shut: Path | None = None
 
     def below(self, name: bytes) -> Path:
         """The path of a name in it."""
@@ -115,6 +120,7 @@ def _unwind(
         here = (above[here].parent, here[1])
     for here in reversed(way):
         dentry = above.get(here)
+        up = None
         if dentry is not None:
             up = known[dentry.parent, here[1]]
             path = None if up is None else up.below(dentry.name)
@@ -125,7 +131,9 @@ def _unwind(
             known[here] = None
             continue
         may_walk = walked and _may(person, rights.get(here), WALK)
-        known[here] = Traced(path, may_walk, may_walk and _may(person, rights.get(here), READ))
+        listed = _may(person, rights.get(here), READ | WALK)
+        shut = (None if up is None else up.shut) if listed else path
+        known[here] = Traced(path, may_walk, may_walk and _may(person, rights.get(here), READ), shut)
 
 
 def _may(person: Person, version: Version | None, want: int) -> bool:

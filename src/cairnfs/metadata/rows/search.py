@@ -41,6 +41,12 @@ class Range(NamedTuple):
         """One name."""
         return cls(name, name)
 
+    def holds(self, name: bytes) -> bool:
+        """Whether a name is one of them."""
+        if self.low == self.high:
+            return name == self.low
+        return name >= self.low and (self.high is None or name < self.high)
+
 
 def living(tx: Tx, names: Range, after: Named, limit: int) -> list[Named]:
     """The first `limit` living names of a range beyond `after`, by name, then by directory."""

@@ -18,6 +18,7 @@ from cairnfs.wire.endpoints import (
     history,
     locks,
     people,
+    search,
     snapshots,
     transactions,
 )
@@ -76,6 +77,10 @@ from cairnfs.wire.endpoints.people import (
     SHOW_USER as SHOW_USER,
     SHOW_USER_GROUP as SHOW_USER_GROUP,
 )
+from cairnfs.wire.endpoints.search import (
+    FIND as FIND,
+    USAGE as USAGE,
+)
 from cairnfs.wire.endpoints.snapshots import (
     CREATE_SNAPSHOT as CREATE_SNAPSHOT,
     LIST_SNAPSHOTS as LIST_SNAPSHOTS,
@@ -94,6 +99,7 @@ CONTROL: tuple[Endpoint[Any, Any], ...] = (
     *auth.ENDPOINTS,
     *people.ENDPOINTS,
     *directory.ENDPOINTS,
+    *search.ENDPOINTS,
     *history.ENDPOINTS,
     *snapshots.ENDPOINTS,
     *transactions.ENDPOINTS,
