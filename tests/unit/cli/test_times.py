@@ -38,7 +38,7 @@ def test_a_time_to_the_nanosecond(text: str, ns: int) -> None:
         "9999-12-31T23:59Z",
         "@5",
         "2026-11-22T25:00Z",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(BadRequest):
