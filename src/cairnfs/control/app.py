@@ -132,15 +132,8 @@ def build(
     feed = Feed(driver, clock)
     issuer = Issuer(identity.keys.signing, identity.cluster_id, clock)
     passwords = Passwords(password_cost)
-    logins = Logins(
-        driver,
-        clock,
-        opener=Opener(identity.keys.sealing, clock),
-        issuer=issuer,
-        passwords=passwords,
-        failed=FailedLogins(clock),
-        rule=SignupRule(open_signup, first_admin_secret, first_admin_made),
-    )
+    rule = SignupRule(open_signup, first_admin_secret, first_admin_made)
+    logins = _logins(driver, clock, identity, issuer=issuer, passwords=passwords, rule=rule)
 
     def calls_to(address: str) -> Calls:
         return Calls(transport, address, clock=clock, token=issuer.own)
@@ -184,6 +177,19 @@ def build(
         _passwords=passwords,
         _copies=copies,
     )
+
+
+def _logins(
+    driver: Driver,
+    clock: Clock,
+    identity: _Identity,
+    *,
+    issuer: Issuer,
+    passwords: Passwords,
+    rule: SignupRule,
+) -> Logins:
+    opener, failed = Opener(identity.keys.sealing, clock), FailedLogins(clock)
+    return Logins(driver, clock, opener=opener, issuer=issuer, passwords=passwords, failed=failed, rule=rule)
 
 
 def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: Clock) -> Sequence[Duty]:
