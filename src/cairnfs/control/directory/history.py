@@ -9,10 +9,10 @@ from cairnfs.control.directory.following import Following
 from cairnfs.control.feed import Feed
 from cairnfs.control.people import person
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import history, log
+from cairnfs.metadata.ops import diff, history, log
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire.endpoints import history as endpoints
-from cairnfs.wire.history import HistoryReply, HistoryRequest, LogReply, LogRequest
+from cairnfs.wire.history import DiffReply, DiffRequest, HistoryReply, HistoryRequest, LogReply, LogRequest
 
 
 class HistoryRoutes:
@@ -27,6 +27,7 @@ class HistoryRoutes:
         return {
             endpoints.LOG.name: self.log,
             endpoints.PAST.name: self.history,
+            endpoints.DIFF.name: self.diff,
             endpoints.CHANGES.name: self._following.changes,
         }
 
@@ -39,3 +40,8 @@ class HistoryRoutes:
         """One page of a path's history."""
         who = person(context)
         return await self._driver.read(lambda tx: history.page(tx, who, request))
+
+    async def diff(self, context: Context, request: DiffRequest) -> DiffReply:
+        """One page of what differs between two moments."""
+        who = person(context)
+        return await self._driver.read(lambda tx: diff.page(tx, who, request))

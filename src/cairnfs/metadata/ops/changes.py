@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, cast
 
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BeforeHorizon, IncarnationChanged, NoSuchCommit
-from cairnfs.ids import CommitNumber, Incarnation, InodeId, Name, Path
+from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.trace import Traced, trace
 from cairnfs.metadata.people import People
@@ -87,7 +87,7 @@ def page(tx: Tx, person: Person, path: Path, after: Position, incarnation: Incar
         raise NoSuchCommit(f"the newest commit is {clock.commit_number}")
     people = People(tx, clock)
     person = people.now(person)
-    commits, parts, position = _take(tx, after, whole)
+    commits, parts, position = take(tx, after)
     users = people.names(one.user_id for one in commits.values())
     events: list[tuple[Position, Changes]] = []
     for part, found in zip(parts, seen(tx, person, path, [one.piece for one in parts]), strict=True):
@@ -108,7 +108,7 @@ def page(tx: Tx, person: Person, path: Path, after: Position, incarnation: Incar
     return Page(events, position)
 
 
-class _Part(NamedTuple):
+class Slice(NamedTuple):
     """Changes of one commit, from the one numbered `begin` on, of `size` that it has."""
 
     number: CommitNumber
@@ -121,26 +121,27 @@ class _Part(NamedTuple):
         return self.number, self.changes
 
 
-def _take(
-    tx: Tx, after: Position, whole: CommitNumber
-) -> tuple[dict[CommitNumber, Commit], list[_Part], Position]:
-    """The next changes, within the bounds of a page."""
-    numbers = within(rows.sizes_after(tx, whole, COMMITS_MAX))
+def take(
+    tx: Tx, after: Position, *, until: CommitNumber = NEVER, limit: int = EVENT_CHANGES_MAX
+) -> tuple[dict[CommitNumber, Commit], list[Slice], Position]:
+    """The next changes up to the commit `until`, within the bounds of a page; and the position after them."""
+    whole = CommitNumber(after.commit - 1) if after.told else after.commit
+    sizes = rows.sizes_after(tx, whole, COMMITS_MAX)
+    numbers = within(one for one in sizes if one[0] <= until)
     commits = rows.commits(tx, numbers)
-    parts: list[_Part] = []
-    left = EVENT_CHANGES_MAX
+    parts: list[Slice] = []
     position = after
     for number in numbers:
-        if not left:
+        if not limit:
             break
         begin = after.told if number == after.commit else 0
         made = decode(commits[number].entries) if commits[number].entries else []
-        piece = made[begin : begin + left]
-        left -= len(piece)
+        piece = made[begin : begin + limit]
+        limit -= len(piece)
         end = begin + len(piece)
         position = Position(number, end if end < len(made) else 0)
         if piece:
-            parts.append(_Part(number, begin, len(made), piece))
+            parts.append(Slice(number, begin, len(made), piece))
     return commits, parts, position
 
 

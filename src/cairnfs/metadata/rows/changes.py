@@ -127,3 +127,43 @@ def last_end(tx: Tx, parent: InodeId, name: Name, until: CommitNumber) -> Commit
         until,
     )
     return None if row is None else CommitNumber(row[0])
+
+
+def dentries_then(
+    tx: Tx, names: Collection[tuple[InodeId, Name, CommitNumber]]
+) -> dict[tuple[InodeId, Name, CommitNumber], Dentry]:
+    """What these names (parent, name, as of which commit) led to; what was not there is left out."""
+    rows = tx.rows_given(
+        f"SELECT g.then_at, {_DENTRY} FROM {{given}} AS g CROSS JOIN dentry AS d"
+        " WHERE d.parent = g.parent AND d.name = g.name AND d.born <= g.then_at AND d.died > g.then_at",
+        "parent BIGINT, name BYTES, then_at BIGINT",
+        list(names),
+    )
+    return {(row[1], row[2], row[0]): Dentry(*row[1:]) for row in rows}
+
+
+def ends(
+    tx: Tx, names: Collection[tuple[InodeId, Name, CommitNumber]]
+) -> dict[tuple[InodeId, Name, CommitNumber], CommitNumber]:
+    """When these names (parent, name, born) ended, or NEVER."""
+    rows = tx.rows_given(
+        "SELECT d.parent, d.name, d.born, d.died FROM {given} AS g CROSS JOIN dentry AS d"
+        " WHERE d.parent = g.parent AND d.name = g.name AND d.born = g.born",
+        "parent BIGINT, name BYTES, born BIGINT",
+        list(names),
+    )
+    return {row[:3]: row[3] for row in rows}
+
+
+def same_content(
+    tx: Tx, pairs: Collection[tuple[InodeId, CommitNumber, InodeId, CommitNumber]]
+) -> set[tuple[InodeId, CommitNumber, InodeId, CommitNumber]]:
+    """Those of these pairs of versions (inode, born, inode, born) that have the same content."""
+    rows = tx.rows_given(
+        "SELECT g.inode, g.born, g.other, g.other_born FROM {given} AS g CROSS JOIN version AS v"
+        " CROSS JOIN version AS w WHERE v.inode = g.inode AND v.born = g.born AND w.inode = g.other"
+        " AND w.born = g.other_born AND v.manifest = w.manifest AND v.target = w.target",
+        "inode BIGINT, born BIGINT, other BIGINT, other_born BIGINT",
+        list(pairs),
+    )
+    return {(row[0], row[1], row[2], row[3]) for row in rows}

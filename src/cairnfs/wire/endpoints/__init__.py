@@ -56,6 +56,7 @@ from cairnfs.wire.endpoints.fileserver import (
 )
 from cairnfs.wire.endpoints.history import (
     CHANGES as CHANGES,
+    DIFF as DIFF,
     LOG as LOG,
     PAST as PAST,
 )

@@ -28,6 +28,17 @@ PAST = Endpoint(
     "What a path has led to",
     (*PATHS, e.BeforeHorizon, e.BadCursor),
 )
+DIFF = Endpoint(
+    "diff",
+    "directory",
+    "POST",
+    "/v1/diff",
+    history.DiffRequest,
+    history.DiffReply,
+    "user",
+    "How a tree differs between two moments",
+    (*PATHS, *HISTORY, e.BadCursor),
+)
 CHANGES = Endpoint(
     "changes",
     "directory",
@@ -42,4 +53,4 @@ CHANGES = Endpoint(
 )
 
 #: All of them, in the order of the documents.
-ENDPOINTS = (LOG, PAST, CHANGES)
+ENDPOINTS = (LOG, PAST, DIFF, CHANGES)
