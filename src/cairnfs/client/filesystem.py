@@ -19,6 +19,7 @@ from cairnfs.client.connection import Connection
 from cairnfs.client.get_tree import GetTree, get_file
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
+from cairnfs.client.people import People
 from cairnfs.client.put_tree import PutTree, put_file
 from cairnfs.client.reading import Reader, Version, open_version
 from cairnfs.client.results import Durability, OnProgress, Tree, Written
@@ -241,6 +242,11 @@ class Filesystem:
             raise NotADirectory("it is a file, not a directory", path=names.printable(path))
         tree = GetTree(self.connection, path, local, commit=stats.commit, preserve=preserve, tell=progress)
         return await tree.run(root)
+
+    @property
+    def people(self) -> People:
+        """Users, user groups and invitations."""
+        return People(self.connection)
 
     async def whoami(self) -> auth.WhoamiReply:
         """Who the cluster says one is."""

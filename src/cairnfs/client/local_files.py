@@ -81,8 +81,11 @@ class Found:
 
     @property
     def sparse(self) -> bool:
-        """Whether it takes so little room that it may have a hole worth keeping."""
-        return self.size - self.stored >= HOLE_LEAST_BYTES
+        """Whether it takes so little room that it may have a hole worth keeping.
+
+        What is stored counts whole blocks, and some of the system's own: more than the bytes of data.
+        """
+        return self.size >= HOLE_LEAST_BYTES and self.size > self.stored
 
 
 @contextmanager

@@ -8,55 +8,28 @@ before the fork are the parent's. What belongs here: crossing over. What does no
 from __future__ import annotations
 
 import atexit
-import functools
 import io
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import Literal, TypeVar, overload
 
+from cairnfs.client.blocking import blocking, iterating
 from cairnfs.client.control import CLOSED
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.naming import At, PathLike
 from cairnfs.client.portal import Portal, portal
 from cairnfs.client.results import Durability
 from cairnfs.client.sync_files import FileWriter, reader
+from cairnfs.client.sync_people import SyncPeople
 from cairnfs.errors import BadRequest, CairnError
 
-P = ParamSpec("P")
 R = TypeVar("R")
-T = TypeVar("T")
 
 #: Entries of a listing that cross from the loop's thread together.
 _ENTRIES = 256
-
-
-def _blocking(
-    method: Callable[Concatenate[Filesystem, P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate[Client, P], R]:
-    """The method, waited for."""
-
-    @functools.wraps(method)
-    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        through, filesystem = self.inside()
-        return through.call(method(filesystem, *args, **kwargs))
-
-    return call
-
-
-def _iterating(
-    method: Callable[Concatenate[Filesystem, P], AsyncIterator[T]], at_once: int
-) -> Callable[Concatenate[Client, P], Iterator[T]]:
-    """The method's items, waited for."""
-
-    @functools.wraps(method)
-    def call(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        through, filesystem = self.inside()
-        return through.iterate(method(filesystem, *args, **kwargs), at_once)
-
-    return call
 
 
 class Client:
@@ -74,43 +47,48 @@ class Client:
         self._closed = False
         _open_clients.add(self)
 
-    read_file = _blocking(Filesystem.read_file)
-    read_stream = _iterating(Filesystem.read_stream, 1)
-    write_file = _blocking(Filesystem.write_file)
-    stat = _blocking(Filesystem.stat)
-    lstat = _blocking(Filesystem.lstat)
-    stat_many = _blocking(Filesystem.stat_many)
-    list = _iterating(Filesystem.list, _ENTRIES)
-    walk = _iterating(Filesystem.walk, _ENTRIES)
-    mkdir = _blocking(Filesystem.mkdir)
-    remove = _blocking(Filesystem.remove)
-    rename = _blocking(Filesystem.rename)
-    copy = _blocking(Filesystem.copy)
-    copy_tree = _blocking(Filesystem.copy_tree)
-    restore = _blocking(Filesystem.restore)
-    create_snapshot = _blocking(Filesystem.create_snapshot)
-    list_snapshots = _blocking(Filesystem.list_snapshots)
-    remove_snapshot = _blocking(Filesystem.remove_snapshot)
-    retention = _blocking(Filesystem.retention)
-    set_retention = _blocking(Filesystem.set_retention)
-    symlink = _blocking(Filesystem.symlink)
-    link = _blocking(Filesystem.link)
-    readlink = _blocking(Filesystem.readlink)
-    chmod = _blocking(Filesystem.chmod)
-    chown = _blocking(Filesystem.chown)
-    touch = _blocking(Filesystem.touch)
-    set_policy = _blocking(Filesystem.set_policy)
-    get_xattrs = _blocking(Filesystem.get_xattrs)
-    set_xattr = _blocking(Filesystem.set_xattr)
-    remove_xattr = _blocking(Filesystem.remove_xattr)
-    put_file = _blocking(Filesystem.put_file)
-    get_file = _blocking(Filesystem.get_file)
-    put_tree = _blocking(Filesystem.put_tree)
-    get_tree = _blocking(Filesystem.get_tree)
-    whoami = _blocking(Filesystem.whoami)
-    status = _blocking(Filesystem.status)
-    settle = _blocking(Filesystem.settle)
-    ask = _blocking(Filesystem.ask)
+    read_file = blocking(Filesystem.read_file)
+    read_stream = iterating(Filesystem.read_stream, 1)
+    write_file = blocking(Filesystem.write_file)
+    stat = blocking(Filesystem.stat)
+    lstat = blocking(Filesystem.lstat)
+    stat_many = blocking(Filesystem.stat_many)
+    list = iterating(Filesystem.list, _ENTRIES)
+    walk = iterating(Filesystem.walk, _ENTRIES)
+    mkdir = blocking(Filesystem.mkdir)
+    remove = blocking(Filesystem.remove)
+    rename = blocking(Filesystem.rename)
+    copy = blocking(Filesystem.copy)
+    copy_tree = blocking(Filesystem.copy_tree)
+    restore = blocking(Filesystem.restore)
+    create_snapshot = blocking(Filesystem.create_snapshot)
+    list_snapshots = blocking(Filesystem.list_snapshots)
+    remove_snapshot = blocking(Filesystem.remove_snapshot)
+    retention = blocking(Filesystem.retention)
+    set_retention = blocking(Filesystem.set_retention)
+    symlink = blocking(Filesystem.symlink)
+    link = blocking(Filesystem.link)
+    readlink = blocking(Filesystem.readlink)
+    chmod = blocking(Filesystem.chmod)
+    chown = blocking(Filesystem.chown)
+    touch = blocking(Filesystem.touch)
+    set_policy = blocking(Filesystem.set_policy)
+    get_xattrs = blocking(Filesystem.get_xattrs)
+    set_xattr = blocking(Filesystem.set_xattr)
+    remove_xattr = blocking(Filesystem.remove_xattr)
+    put_file = blocking(Filesystem.put_file)
+    get_file = blocking(Filesystem.get_file)
+    put_tree = blocking(Filesystem.put_tree)
+    get_tree = blocking(Filesystem.get_tree)
+    whoami = blocking(Filesystem.whoami)
+    status = blocking(Filesystem.status)
+    settle = blocking(Filesystem.settle)
+    ask = blocking(Filesystem.ask)
+
+    @property
+    def people(self) -> SyncPeople:
+        """Users, user groups and invitations."""
+        return SyncPeople(self.inside)
 
     @overload
     def open(self, path: PathLike, mode: Literal["rb"] = "rb", *, at: At = None) -> io.BufferedReader: ...

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.people import People
 from cairnfs.client.portal import portal
 from cairnfs.client.results import Progress
 from cairnfs.client.sync import Client
+from cairnfs.client.sync_people import SyncPeople
 from cairnfs.client.transfer import IN_FLIGHT_BYTES
 from cairnfs.errors import BadRequest, CairnError, IsADirectory, NotFound
 from tests.unit.client.fake_cluster import FakeCluster
@@ -59,10 +61,17 @@ def test_the_verbs_are_the_filesystems_own(client: Client) -> None:
     for name, method in vars(Filesystem).items():
         if name.startswith("_") or name == "version":
             continue
-        assert callable(method)
         assert hasattr(Client, name), f"{name} is missing"
-        if name not in ("open", "close"):
+        if callable(method) and name not in ("open", "close"):
             assert getattr(Client, name).__doc__ == method.__doc__
+
+
+def test_the_verbs_of_people_are_there_too(client: Client) -> None:
+    verbs = {name: verb for name, verb in vars(People).items() if not name.startswith("_")}
+    assert {name: vars(SyncPeople)[name].__doc__ for name in verbs} == {
+        name: verb.__doc__ for name, verb in verbs.items()
+    }
+    assert client.people.inside()[1].__class__ is People
 
 
 def test_they_work(client: Client) -> None:
