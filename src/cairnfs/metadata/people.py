@@ -104,4 +104,6 @@ class People:
         if state != "active":
             return f"{asker.name} was {state}"
         groups = frozenset(rows.user_groups_of(self._tx, asker.user_id))
-        return Person(asker.user_id, asker.name, cast(Role, role), groups)
+        # Remembered for all who ask by that number: the name is the database's, too.
+        name = self.names((asker.user_id,))[asker.user_id]
+        return Person(asker.user_id, name, cast(Role, role), groups)

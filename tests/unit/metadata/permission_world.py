@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cairnfs.core.permissions import Person
 from cairnfs.errors import CairnError, NotFound
-from cairnfs.ids import CommitNumber, InodeId, UserId
+from cairnfs.ids import CommitNumber, UserId
 from cairnfs.metadata.ops.change_user import ChangeUser
 from cairnfs.metadata.ops.commit import Commit, prepare
-from cairnfs.metadata.ops.emptying import look_below
+from cairnfs.metadata.ops.emptying import Looked, look_below
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.metadata.ops.user_groups import CreateGroup
@@ -72,12 +72,12 @@ class World:
         person = self.people[who]
         made = prepare(person, request, (), body_hash=bytes(32), deadline=NEVER_LATE)
         if made.recursive:
-            made.checked = self.look_below(person, made)
+            made.looked = self.look_below(person, made)
         reply = self.ledger.do(made)
         assert isinstance(reply, CommitReply)
         return reply
 
-    def look_below(self, person: Person, made: Commit) -> frozenset[InodeId]:
+    def look_below(self, person: Person, made: Commit) -> Looked:
         """What is looked at before the clock."""
         return self.ledger.read(lambda tx: look_below(tx, person, made.recursive))
 

@@ -158,7 +158,7 @@ class CopyRoutes:
             counts = await self._fill(running, begun)
             attach = AttachTree(begun, asked, counts, reply_key=key, deadline=running.until + LINGER_S)
             if asked.replace:
-                attach.checked = await self._driver.read(
+                attach.looked = await self._driver.read(
                     lambda tx: look_below(tx, begun.source.person, [asked.target])
                 )
             return await self._driver.submit(attach)

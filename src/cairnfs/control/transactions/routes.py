@@ -62,7 +62,7 @@ class TransactionRoutes:
             operation = await asyncio.to_thread(_prepare, who, request, receipts, deadline)
         if operation.recursive:
             try:
-                operation.checked = await self._driver.read(
+                operation.looked = await self._driver.read(
                     lambda tx: look_below(tx, who, operation.recursive)
                 )
             except CairnError as error:

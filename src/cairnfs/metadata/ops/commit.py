@@ -25,7 +25,7 @@ from cairnfs.ids import (
     RequestId,
     SessionId,
 )
-from cairnfs.metadata.ops import steps
+from cairnfs.metadata.ops import emptying, steps
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.ops.link import link
@@ -86,7 +86,7 @@ class Commit:
         """Made by `prepare`."""
         self.deadline = deadline
         self.reply_key = reply_key
-        self.checked: frozenset[InodeId] = frozenset()  #: what `emptying.look_below` gave
+        self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
         self._person = person
         self._steps = made
         self._durability = durability
@@ -116,10 +116,11 @@ class Commit:
         self._check_receipts(state)
         stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
         view = state.tree.view
+        checked = emptying.still(state.tx, person, self.looked)
         results, loads, misses = [], 0, view.misses
         inodes_end = state.counters["next_inode"] + INODES_MAX
         for at, step in enumerate(self._steps):
-            results.append(_decide(state, person, stamp, step, self._durability, self.checked))
+            results.append(_decide(state, person, stamp, step, self._durability, checked))
             if state.counters["next_inode"] > inodes_end:
                 raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
             if view.misses > misses and loads < _LOADS:

@@ -113,7 +113,7 @@ class AttachTree:
         """`counts` of directory, file, symlink, bytes below the top; `deadline` in monotonic seconds."""
         self.deadline = deadline
         self.reply_key = reply_key
-        self.checked: frozenset[InodeId] = frozenset()  #: what `emptying.look_below` gave
+        self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
         self._begun = begun
         self._asked = asked
         self._counts = counts
@@ -161,7 +161,8 @@ class AttachTree:
         if dentry.kind != DIRECTORY:
             tree.remove(dentry, stamp)
             return
-        emptying.check(tree, person, dentry, self.checked, self._asked.target)
+        checked = emptying.still(state.tx, person, self.looked)
+        emptying.check(tree, person, dentry, checked, self._asked.target)
         tree.remove_tree(dentry, stamp)
 
 

@@ -119,6 +119,7 @@ def _entry(
         links=links.get(version.inode, 1),
         target=target,
         target_b64=target_b64,
-        xattrs=version.xattrs.hex() or None,
+        # Not the set's own name: of that, whoever may not be told of the attributes could try guesses.
+        xattrs=f"{version.inode}.{version.born}" if version.xattrs else None,
         policy=version.policy or None,
     )

@@ -25,7 +25,7 @@ def remove(
 ) -> OperationResult:
     """Raises NotFound, NotEmpty, Forbidden, RootIsFixed, and what expectations raise.
 
-    `checked`: directories below which `emptying.look_below` found nothing to forbid.
+    `checked`: directories below which there is nothing to forbid, as `emptying.still` gives them.
     """
     if len(step.path) == 1:
         raise RootIsFixed("the root cannot be removed", path="/")

@@ -107,7 +107,7 @@ def _changed(
     if settings.group is not None:
         called = settings.group
         version = attempt(lambda now: _owned(person, now, kind, now.owner, _group(state, called)), version)
-    if settings.mode is not None and kind != SYMLINK:
+    if settings.mode is not None:
         mode = settings.mode
         if kind == FILE and settings.lenient:
             # Where it could not be given to whom it was of, it must not run as somebody else.
@@ -139,6 +139,8 @@ def _owned(person: Person, version: Version, kind: str, owner: int, group: int) 
 
 def _with_mode(person: Person, version: Version, kind: str, mode: int, path: Path) -> Version:
     _require_owner(person, version, path)
+    if kind == SYMLINK:
+        return version  # which has one mode for good
     mode = rules.mode_after_chmod(person, version.owner_group, mode, directory=kind == DIRECTORY)
     return replace(version, mode=mode)
 
