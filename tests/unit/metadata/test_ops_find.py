@@ -260,3 +260,27 @@ def _disturb(ledger: Ledger, rng: random.Random, round_number: int) -> None:
         ledger.commit(remove(one, recursive=True))
         ledger.reap()
         ledger.commit(mkdir(one), *[write(f"{one}/g{rng.randrange(100)}") for _ in range(15)])
+
+
+@pytest.mark.parametrize("kind", ["remove", "rename", "remove all", "replace", "write"])
+def test_what_ends_between_two_pages_is_found_all_the_same(ledger: Ledger, kind: str) -> None:
+    ledger.commit(mkdir("/d"), *[write(f"/d/f{n}") for n in range(6)])
+    following = pages(ledger, "/", b"f*", limit=2)
+    first = next(following)
+    assert first.way == "index"
+    if kind == "remove":
+        ledger.commit(remove("/d/f4"))
+    elif kind == "rename":
+        ledger.commit(rename("/d/f4", "/d/z"))
+    elif kind == "remove all":
+        ledger.commit(remove("/d", recursive=True))
+        ledger.reap()
+    elif kind == "replace":
+        ledger.commit(rename("/d/f4", "/d/f5"))
+    else:
+        ledger.commit(write("/d/f4", b"new"), write("/d/f6"))
+    rest = list(following)
+    found = [one.path for page in (first, *rest) for one in page.found]
+    assert found == [f"/d/f{n}" for n in range(6)]
+    assert {page.way for page in rest} == {"index" if kind == "write" else "walk"}
+    assert {page.commit for page in rest} == {first.commit}
