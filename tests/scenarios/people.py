@@ -63,7 +63,7 @@ class Person:
         return subprocess.Popen(
             [sys.executable, "-m", "cairnfs.cli", *arguments],
             stdin=options.pop("stdin", subprocess.DEVNULL),
-            stdout=subprocess.PIPE,
+            stdout=options.pop("stdout", subprocess.PIPE),
             stderr=subprocess.PIPE,
             cwd=self.home,
             env=environ,

@@ -58,7 +58,9 @@ def table(rows: Iterable[Sequence[str]], right: frozenset[int] = frozenset()) ->
             text.rjust(width) if at in right else text.ljust(width)
             for at, (text, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
+        # Spaces at the end of what stands last are its own.
+        cells[-1] = cells[-1] if len(row) - 1 in right else row[-1]
+        lines.append("  ".join(cells) if row[-1] else "  ".join(cells).rstrip())
     return lines
 
 
