@@ -64,7 +64,7 @@ class People:
             persons[asker.user_id] = self._find(asker)
         found = persons[asker.user_id]
         if isinstance(found, str):
-            raise Unauthenticated(found, hint="ask an administrator")
+            raise Unauthenticated(f"{asker.name} {found}", hint="ask an administrator")
         return found
 
     def names(self, ids: Iterable[int]) -> dict[int, str]:
@@ -99,11 +99,10 @@ class People:
         found = rows.person(self._tx, asker.user_id)
         if found is None:
             # A service of the cluster itself: its token is all there is of it.
-            return asker if asker.role == "fileserver" else f"{asker.name} is not a user here"
-        role, state = found
-        if state != "active":
-            return f"{asker.name} was {state}"
-        groups = frozenset(rows.user_groups_of(self._tx, asker.user_id))
+            return asker if asker.role == "fileserver" else "is not a user here"
         # Remembered for all who ask by that number: the name is the database's, too.
-        name = self.names((asker.user_id,))[asker.user_id]
+        name, role, state = found
+        if state != "active":
+            return f"was {state}"
+        groups = frozenset(rows.user_groups_of(self._tx, asker.user_id))
         return Person(asker.user_id, name, cast(Role, role), groups)

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from cairnfs import errors as e
+from cairnfs.core.permissions import Person
 from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock
 from cairnfs.metadata.state import State
 from cairnfs.testing.ledger import Ledger
-from tests.unit.metadata.governing import create, signup
+from tests.unit.metadata.governing import change, create, now, signup
 
 
 def test_names_are_looked_up_once(database: Database) -> None:
@@ -66,3 +68,14 @@ def test_nothing_is_remembered_from_a_tx_that_changed_people(database: Database)
     assert ledger.read(lambda tx: People(tx, clock.read(tx)).user_group("staff")) is None
     ledger.do(create(ledger.admin, "crew"))
     assert ledger.read(lambda tx: People(tx, clock.read(tx)).user_group("staff")) is None
+
+
+def test_whoever_asks_first_nobody_is_called_otherwise(database: Database) -> None:
+    ledger = Ledger(database)
+    ann = ledger.person("ann")
+    ledger.begin(ann)  # a session is begun by number
+    assert now(ledger, Person(ann.user_id, "somebody", "admin")) == now(ledger, ann) == ann
+    ledger.do(change(ledger.admin, "ann", state="disabled"))
+    for name in ("somebody", "ann"):
+        with pytest.raises(e.Unauthenticated, match=f"{name} was disabled"):
+            now(ledger, ann._replace(name=name))

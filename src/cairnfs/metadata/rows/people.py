@@ -28,10 +28,10 @@ _GROUP = (
 )
 
 
-def person(tx: Tx, user: UserId) -> tuple[str, str] | None:
-    """(role, state) of a user."""
-    row = tx.row("SELECT role, state FROM users WHERE id = ?", user)
-    return None if row is None else (row[0], row[1])
+def person(tx: Tx, user: UserId) -> tuple[str, str, str] | None:
+    """(name, role, state) of a user."""
+    row = tx.row("SELECT name, role, state FROM users WHERE id = ?", user)
+    return None if row is None else (row[0], row[1], row[2])
 
 
 def user_groups_of(tx: Tx, user: UserId) -> list[int]:
