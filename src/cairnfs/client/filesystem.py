@@ -13,7 +13,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, TypeVar, overload
 
-from cairnfs.client import attributes, changing, copying_trees, links, listing, snapshots, xattrs
+from cairnfs.client import attributes, changing, copying_trees, links, listing, search, snapshots, xattrs
 from cairnfs.client import commit as commits
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_tree import GetTree, get_file
@@ -174,6 +174,9 @@ class Filesystem:
     get_xattrs = xattrs.get_xattrs
     set_xattr = xattrs.set_xattr
     remove_xattr = xattrs.remove_xattr
+    find = search.find
+    du = search.du
+    df = search.df
 
     async def put_file(
         self,

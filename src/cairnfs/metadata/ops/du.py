@@ -86,7 +86,8 @@ def usage(tx: Tx, person: Person, request: UsageRequest) -> UsageReply:
 
 def _itself(start: Found) -> _Sum:
     made = _Sum(b"")
-    made.add(start.kind, start.version.size, start.version.inode if start.traced else None)
+    linked = start.traced and start.kind == FILE
+    made.add(start.kind, start.version.size, start.version.inode if linked else None)
     return made
 
 
@@ -99,8 +100,8 @@ def _add(walk: Treewalk, after: bytes, depth: int | None, sums: list[_Sum]) -> b
         key = _key(met.path, depth, directory=dentry.kind == DIRECTORY)
         if not sums or sums[-1].key != key:
             sums.append(_Sum(key))
-        traced = dentry.traced and dentry.kind != DIRECTORY
-        sums[-1].add(dentry.kind, version.size, version.inode if traced else None)
+        linked = dentry.traced and dentry.kind == FILE
+        sums[-1].add(dentry.kind, version.size, version.inode if linked else None)
     return last
 
 
