@@ -1,159 +1,362 @@
 """A filesystem that is a dictionary: what the model of `test_filesystem_model` says must happen.
 
-Written from the rules, not from the code: paths are keys, a rename rewrites them all. Nodes are
-values, so that a copy of the dictionary is a snapshot.
+What belongs here: the verbs. What does not: finding paths (`walking`), attributes (`attributes`), values
+(`nodes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from cairnfs import errors as e
-from cairnfs.wire.commits import MakeDirectory, Operation, Remove, Rename, Write
+from cairnfs.wire.commits import (
+    Attributes,
+    Copy,
+    Link,
+    MakeDirectory,
+    MakeSymlink,
+    Operation,
+    Remove,
+    Rename,
+    SetAttributes,
+    SetXattr,
+    Write,
+)
+from tests.model import attributes
+from tests.model.nodes import (
+    READ,
+    SET_GROUP,
+    SET_USER,
+    WALK,
+    WRITE,
+    Name,
+    Node,
+    Now,
+    Path,
+    Refused,
+    Time,
+    Tree,
+    Who,
+    allowed,
+    require,
+    require_linking,
+    require_taking,
+    up,
+)
+from tests.model.walking import Walk
 
-Path = str
+_numbers = itertools.count(1_000)  # of nodes; none is used again
 
 
-@dataclass(frozen=True)
-class Node:
-    """A file's chunks, or None for a directory. `etag` is None until the commit's answer is known."""
-
-    chunks: tuple[bytes, ...] | None
-    etag: str | None = None
-
-    @property
-    def is_directory(self) -> bool:
-        return self.chunks is None
-
-
-class Refused(Exception):
-    """The operation must be refused with this class."""
-
-    def __init__(self, kind: type[e.CairnError]) -> None:
-        super().__init__(kind.__name__)
-        self.kind = kind
-
-
-Tree = dict[Path, Node]
-
-
-def commit(tree: Tree, operations: Iterable[Operation], *, receipts: bool) -> Tree:
-    """The tree after the commit. Raises Refused."""
-    after = dict(tree)
+def commit(
+    tree: Tree,
+    operations: Iterable[Operation],
+    who: Who,
+    *,
+    top: str,
+    number: int,
+    receipts: bool = True,
+    history: Mapping[int, Tree] | None = None,
+) -> Tree:
+    """The tree after the commit, which is `number` in the model's count. Raises Refused, Escaped."""
+    doing = Doing(tree.copy(), who, top, number, receipts, history or {})
     for operation in operations:
+        doing.do(operation)
+    return _with_times(tree, doing.tree, number)
+
+
+def _with_times(before: Tree, after: Tree, number: int) -> Tree:
+    """Directories of which an entry changed have the commit's time, unless it set another by hand."""
+    old, new = before.entries(), after.entries()
+    changed = {key[0] for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    nodes = dict(after.nodes)
+    for one in changed & nodes.keys():
+        if nodes[one].mtime_set != number:
+            nodes[one] = replace(nodes[one], mtime=Now(number))
+    return Tree(after.names, nodes, number)
+
+
+class Doing:
+    """One commit under way."""
+
+    def __init__(
+        self, tree: Tree, who: Who, top: str, number: int, receipts: bool, history: Mapping[int, Tree]
+    ) -> None:
+        self.tree = tree
+        self.who = who
+        self.top = top
+        self.number = number
+        self.receipts = receipts
+        self.history = history
+
+    def do(self, operation: Operation) -> None:
         match operation:
             case Write():
-                _write(after, operation, receipts=receipts)
+                self._write(operation)
             case MakeDirectory():
-                _mkdir(after, operation)
+                self._mkdir(operation)
+            case MakeSymlink():
+                self._symlink(operation)
+            case Link():
+                self._link(operation)
             case Remove():
-                _remove(after, operation)
+                self._remove(operation)
             case Rename():
-                _rename(after, operation)
-    return after
+                self._rename(operation)
+            case SetAttributes():
+                self._setattr(operation)
+            case SetXattr():
+                self._setxattr(operation)
+            case Copy():
+                self._copy(operation)
 
+    def _place(self, path: Path, *, follow: bool = False, parents: bool = False) -> Path:
+        make = self._make_missing if parents else None
+        return Walk(self.tree, self.who, self.top, make).place(path, follow=follow)
 
-def look(tree: Tree, path: Path) -> Node:
-    """What stat finds. Raises Refused."""
-    _walk(tree, path, make=False)
-    if path not in tree:
-        raise Refused(e.NotFound)
-    return tree[path]
+    def _there(self, path: Path, *, follow: bool = False, expected: str | None = None) -> Path:
+        place = self._place(path, follow=follow)
+        self._expect(place, expected)
+        if place not in self.tree.names:
+            raise Refused(e.NotFound)
+        return place
 
-
-def up(path: Path) -> Path:
-    return path.rpartition("/")[0]
-
-
-def below(tree: Tree, path: Path) -> list[Path]:
-    return [other for other in tree if other.startswith(path + "/")]
-
-
-def _walk(tree: Tree, path: Path, *, make: bool) -> None:
-    parts = path.split("/")[1:-1]
-    here = ""
-    for part in parts:
-        here += "/" + part
-        if here not in tree:
-            if not make:
-                raise Refused(e.NotFound)
-            tree[here] = Node(None)
-        if not tree[here].is_directory:
-            raise Refused(e.NotADirectory)
-
-
-def _expect(tree: Tree, path: Path, expected: str | None) -> None:
-    if expected == "none" and path in tree:
-        raise Refused(e.Exists)
-    if expected not in (None, "none") and (path not in tree or tree[path].etag != expected):
-        raise Refused(e.VersionChanged)
-
-
-def _write(tree: Tree, operation: Write, *, receipts: bool) -> None:
-    path = operation.path
-    _walk(tree, path, make=operation.parents)
-    _expect(tree, path, operation.expected)
-    present = tree.get(path)
-    if present is not None and present.is_directory:
-        raise Refused(e.IsADirectory)
-    chunks = tuple(one.hash for one in operation.chunks)
-    had = present.chunks if present is not None and present.chunks is not None else ()
-    if not receipts and set(chunks) - set(had):
-        raise Refused(e.NotDurable)
-    tree[path] = Node(chunks)
-
-
-def _mkdir(tree: Tree, operation: MakeDirectory) -> None:
-    path = operation.path
-    _walk(tree, path, make=operation.parents)
-    if path in tree and not (operation.parents and tree[path].is_directory):
-        raise Refused(e.Exists)
-    if path not in tree:
-        tree[path] = Node(None)
-
-
-def _remove(tree: Tree, operation: Remove) -> None:
-    path = operation.path
-    _walk(tree, path, make=False)
-    _expect(tree, path, operation.expected)
-    if path not in tree:
-        raise Refused(e.NotFound)
-    inside = below(tree, path)
-    if inside and not operation.recursive:
-        raise Refused(e.NotEmpty)
-    for gone in [path, *inside]:
-        del tree[gone]
-
-
-def _rename(tree: Tree, operation: Rename) -> None:
-    path, target = operation.path, operation.target
-    _walk(tree, path, make=False)
-    _expect(tree, path, operation.expected)
-    if path not in tree:
-        raise Refused(e.NotFound)
-    _walk(tree, target, make=False)
-    if target.startswith(path + "/"):
-        raise Refused(e.RenameIntoItself)
-    if target in tree:
-        if not operation.replace:
+    def _expect(self, place: Path, expected: str | None) -> None:
+        present = self.tree.node(place) if place in self.tree.names else None
+        if expected == "none" and present is not None:
             raise Refused(e.Exists)
-        if target == path:
+        if expected not in (None, "none") and (present is None or present.etag != expected):
+            raise Refused(e.VersionChanged)
+
+    def _make_missing(self, path: Path) -> None:
+        self._make(path, "directory", 0o755)
+
+    def _make(self, path: Path, kind: str, mode: int, *, mtime: Time | None = None, **rest: object) -> None:
+        directory = self.tree.node(up(path))
+        require(self.who, directory, WRITE | WALK)
+        group = directory.group if directory.mode & SET_GROUP else self.who.name
+        if kind == "directory":
+            mode |= directory.mode & SET_GROUP
+        elif not self._is_in(group):
+            mode &= ~SET_GROUP
+        number = next(_numbers)
+        self.tree.names[path] = Name(number, self.number)
+        when = mtime or Now(self.number)
+        self.tree.nodes[number] = Node(
+            kind,
+            mode,
+            self.who.name,
+            group,
+            when,
+            self.number,
+            **rest,  # type: ignore[arg-type]
+        )
+
+    def _is_in(self, group: str) -> bool:
+        return self.who.is_admin or group == self.who.name or group in self.who.groups
+
+    def _put(self, place: Path, node: Node) -> None:
+        """Another version."""
+        self.tree.nodes[self.tree.names[place].number] = replace(node, etag=None)
+
+    def _end(self, path: Path) -> None:
+        number = self.tree.names.pop(path).number
+        if not self.tree.links(number):
+            del self.tree.nodes[number]
+
+    def _require_taking(self, path: Path) -> None:
+        require_taking(self.who, self.tree.node(up(path)), self.tree.node(path))
+
+    def _settle(self, place: Path, given: Attributes | None) -> None:
+        """Attributes of what this commit made or wrote."""
+        if given is not None:
+            now = self.tree.node(place)
+            self._put(place, attributes.changed(self.who, now, given, self.number, new=True))
+
+    def _write(self, operation: Write) -> None:
+        follow = operation.follow and operation.expected != "none"
+        place = self._place(operation.path, follow=follow, parents=operation.parents)
+        self._expect(place, operation.expected)
+        present = self.tree.node(place) if place in self.tree.names else None
+        if present is not None and present.is_directory:
+            raise Refused(e.IsADirectory)
+        chunks = tuple(one.hash for one in operation.chunks)
+        had = present.chunks if present is not None and allowed(self.who, present, READ) else ()
+        if not self.receipts and set(chunks) - set(had):
+            raise Refused(e.NotDurable)
+        if present is not None and present.kind == "symlink":
+            self._require_taking(place)
+            self._end(place)
+            present = None
+        mtime = None if operation.mtime_us is None else (operation.mtime_us, operation.mtime_sub_ns)
+        if present is None:
+            mode = 0o644 if operation.mode is None else operation.mode
+            self._make(place, "file", mode, mtime=mtime, chunks=chunks, size=operation.size)
+        else:
+            self._give(place, present, chunks, operation.size, mtime)
+        self._settle(place, operation.attributes)
+
+    def _give(
+        self, place: Path, present: Node, chunks: tuple[bytes, ...], size: int, mtime: Time | None
+    ) -> None:
+        require(self.who, present, WRITE)
+        mode = present.mode
+        if not self.who.is_admin:
+            mode &= ~SET_USER
+            mode &= ~SET_GROUP if mode & 0o010 else -1
+        when = mtime or Now(self.number)
+        changed = replace(present, chunks=chunks, size=size, mode=mode, mtime=when, mtime_set=self.number)
+        self._put(place, changed)
+
+    def _mkdir(self, operation: MakeDirectory) -> None:
+        place = self._place(operation.path, parents=operation.parents)
+        if operation.parents and place in self.tree.names and self.tree.node(place).kind == "symlink":
+            try:
+                place = self._place(operation.path, follow=True)
+            except Refused as refused:
+                if refused.kind is e.Forbidden:
+                    raise
+                raise Refused(e.Exists) from None
+            if place not in self.tree.names:
+                raise Refused(e.Exists)
+        if place in self.tree.names:
+            present = self.tree.node(place)
+            if not operation.parents or not present.is_directory:
+                raise Refused(e.Exists)
+            if operation.attributes is not None:
+                self._change(place, operation.attributes)
             return
-        _check_replaceable(tree, tree[path], target)
-        del tree[target]
-    moved = {target + old[len(path) :]: tree.pop(old) for old in [path, *below(tree, path)]}
-    tree.update(moved)
+        self._make(place, "directory", 0o755 if operation.mode is None else operation.mode)
+        self._settle(place, operation.attributes)
 
+    def _symlink(self, operation: MakeSymlink) -> None:
+        place = self._place(operation.path, parents=operation.parents)
+        if place in self.tree.names:
+            if not operation.replace:
+                raise Refused(e.Exists)
+            self._give_way(place)
+        target = operation.target
+        self._make(place, "symlink", 0o777, target=target, size=len(target.encode()))
+        self._settle(place, operation.attributes)
 
-def _check_replaceable(tree: Tree, moving: Node, target: Path) -> None:
-    present = tree[target]
-    if moving.is_directory and not present.is_directory:
-        raise Refused(e.NotADirectory)
-    if present.is_directory and not moving.is_directory:
-        raise Refused(e.IsADirectory)
-    if below(tree, target):
-        raise Refused(e.NotEmpty)
+    def _give_way(self, place: Path) -> None:
+        """What is no directory may be replaced."""
+        if self.tree.node(place).is_directory:
+            raise Refused(e.IsADirectory)
+        self._require_taking(place)
+        self._end(place)
+
+    def _link(self, operation: Link) -> None:
+        source = self._there(operation.path, follow=operation.follow)
+        if self.tree.node(source).is_directory:
+            raise Refused(e.LinkToDirectory)
+        number = self.tree.names[source].number
+        require_linking(self.who, self.tree.node(source))
+        target = self._place(operation.target)
+        require(self.who, self.tree.node(up(target)), WRITE | WALK)
+        if target in self.tree.names:
+            if not operation.replace:
+                raise Refused(e.Exists)
+            if self.tree.names[target].number == number:
+                return
+            self._give_way(target)
+        self.tree.names[target] = Name(number, self.number)
+
+    def _remove(self, operation: Remove) -> None:
+        place = self._there(operation.path, expected=operation.expected)
+        self._require_taking(place)
+        if not operation.recursive and self.tree.below(place):
+            raise Refused(e.NotEmpty)
+        for directory in [place, *self.tree.below(place)]:
+            for inside in self.tree.inside(directory):
+                self._require_taking(inside)
+        for gone in [place, *self.tree.below(place)]:
+            self._end(gone)
+
+    def _rename(self, operation: Rename) -> None:
+        source = self._there(operation.path, expected=operation.expected)
+        target = self._place(operation.target)
+        moving = self.tree.node(source)
+        if moving.is_directory and target.startswith(source + "/"):
+            raise Refused(e.RenameIntoItself)
+        self._require_taking(source)
+        require(self.who, self.tree.node(up(target)), WRITE | WALK)
+        if moving.is_directory and up(source) != up(target):
+            require(self.who, moving, WRITE)
+        if target in self.tree.names:
+            if not operation.replace:
+                raise Refused(e.Exists)
+            if self.tree.names[target].number == self.tree.names[source].number:
+                return
+            self._require_replaceable(moving, target)
+            self._end(target)
+        for old in [source, *self.tree.below(source)]:
+            name = self.tree.names.pop(old)
+            born = self.number if old == source else name.born
+            self.tree.names[target + old[len(source) :]] = Name(name.number, born)
+
+    def _require_replaceable(self, moving: Node, target: Path) -> None:
+        present = self.tree.node(target)
+        if moving.is_directory and not present.is_directory:
+            raise Refused(e.NotADirectory)
+        if present.is_directory and not moving.is_directory:
+            raise Refused(e.IsADirectory)
+        self._require_taking(target)
+        if self.tree.below(target):
+            raise Refused(e.NotEmpty)
+
+    def _setattr(self, operation: SetAttributes) -> None:
+        place = self._there(operation.path, follow=operation.follow, expected=operation.expected)
+        self._change(place, operation.attributes, operation.policy)
+
+    def _change(self, place: Path, given: Attributes, policy: str | None = None) -> None:
+        before = self.tree.node(place)
+        after = attributes.changed(self.who, before, given, self.number)
+        if policy is not None:
+            if not before.is_directory:
+                raise Refused(e.BadRequest)
+            attributes.require_owner(self.who, before)
+            after = replace(after, policy=policy)
+        if after != before:
+            self._put(place, after)
+
+    def _setxattr(self, operation: SetXattr) -> None:
+        place = self._there(operation.path, follow=operation.follow)
+        before = self.tree.node(place)
+        after = attributes.with_one(self.who, before, operation)
+        if after != before:
+            self._put(place, after)
+
+    def _copy(self, operation: Copy) -> None:
+        tree = self.tree if operation.at is None else self.history[int(operation.at)]
+        source = Walk(tree, self.who, self.top).place(operation.path, follow=operation.follow)
+        if source not in tree.names:
+            raise Refused(e.NotFound)
+        node = tree.node(source)
+        if node.is_directory:
+            raise Refused(e.IsADirectory)
+        if node.kind == "file":
+            require(self.who, node, READ)
+        follow = operation.follow and operation.replace and operation.expected != "none"
+        place = self._place(operation.target, follow=follow, parents=operation.parents)
+        present = self.tree.node(place) if place in self.tree.names else None
+        if present is not None and present.is_directory:
+            raise Refused(e.IsADirectory)
+        self._expect(place, operation.expected)
+        if present is not None and not operation.replace:
+            raise Refused(e.Exists)
+        if present is not None and present.kind == node.kind == "file":
+            self._give(place, present, node.chunks, node.size, None)
+        else:
+            if present is not None:
+                self._give_way(place)
+            rest = {"chunks": node.chunks, "size": node.size, "target": node.target}
+            self._make(place, node.kind, node.mode & 0o777, **rest)  # type: ignore[arg-type]
+        if operation.preserve:
+            now = self.tree.node(place)
+            self._put(place, attributes.preserved(self.who, now, node, self.number))
 
 
 def known(node: Node, etag: str) -> Node:

@@ -1,15 +1,17 @@
 """The machine that does the same to Cairn and to a dictionary, and compares.
 
-What belongs here: the steps. `test_filesystem_model` runs it on each database, `test_planted_bugs` with
-bugs that it must find. Every example works in a directory of its own, so that one database serves
-them all and its history grows.
+What belongs here: the steps. What is asked for comes from `asking`, what must happen from `dictionary`.
+`test_filesystem_model` runs it on each database, `test_planted_bugs` with bugs that it must find. Every
+example works in a directory of its own, so that one database serves them all and its history grows.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,52 +19,58 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from cairnfs.core.manifest import Chunk
-from cairnfs.errors import CairnError
+from cairnfs.core.permissions import Person
+from cairnfs.errors import CairnError, IsADirectory, NotADirectory
+from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.reap import Reap
-from cairnfs.testing.ledger import NEVER_LATE, Ledger, chunk, mkdir, remove, rename, write
-from cairnfs.wire.commits import CommitReply, Operation
+from cairnfs.metadata.ops.user_groups import ChangeGroup
+from cairnfs.metadata.state import changes as logged
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, remove, rename, write
+from cairnfs.wire.commits import CommitReply, Copy, Link, Operation, Rename
+from cairnfs.wire.people import ChangeGroupRequest
 from cairnfs.wire.receipts import ReceiptBody
-from tests.model import dictionary
-from tests.model.dictionary import Refused, Tree
+from tests.model import dictionary, nodes, walking
+from tests.model.asking import CONTENTS, NAMES, Asking, flags, paths
+from tests.model.nodes import Escaped, Name, Node, Refused, Tree, Who
+from tests.model.replaying import check_notes, replay
+from tests.model.seeing import Seen, expected, see
 
-CONTENTS: list[list[Chunk]] = [
-    [],
-    [chunk(b"one")],
-    [chunk(b"two"), chunk(b"one")],
-    [chunk(b"two"), chunk(b"two")],
-    [chunk(b"three")] * 300,
-]
-NAMES = ["a", "b", "c"]
 #: Deep enough that a removal does not meet all of it at once.
 BEGINNING: list[Operation] = [
     mkdir("/a/b/c", parents=True),
     *[write(path, *CONTENTS[1]) for path in ("/a/b/c/a", "/a/b/c/b", "/a/b/a", "/a/a", "/b")],
 ]
 _examples = itertools.count(1)
+PEOPLE = ("admin", "admin", "ann", "bob")
 
-paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4).map(
-    lambda names: "".join(f"/{n}" for n in names)
-)
-flags = st.booleans()
+READS = ("stat", "list", "open")
+
+#: Who commits what, with receipts or not; or a page of reaping.
+Step = tuple[str, list[Operation], bool] | None
 
 
 class Filesystem(RuleBasedStateMachine):
-    """Cairn beside a dictionary. A subclass says which ledger."""
+    """Cairn beside a dictionary. A subclass says which ledger and who is who there."""
 
     ledger: Ledger
+    people: dict[str, Person]
+    sessions: dict[str, Any]
 
     @initialize()
     def begin(self) -> None:
         self.top = f"/example-{next(_examples)}"
         self.gone: list[str] = []  # ETags that were true once
         self.opened: dict[tuple[str, bool], tuple[bytes, ...]] = {}
-        self.tree: Tree = {}
-        first = self.ledger.commit(mkdir(self.top)).commit
-        reply = self.ledger.commit(*self._placed(BEGINNING))
-        made = dictionary.commit({}, BEGINNING, receipts=True)
-        self.history: dict[int, Tree] = {first: {}, reply.commit: made}
-        self.tree = self._learn(made)
+        self.count = 1
+        self.staff: set[str] = set()
+        self._regroup({"ann"})
+        reply = self.ledger.commit(mkdir(self.top, mode=0o777))
+        top = Node("directory", 0o777, "admin", "admin", (reply.at_us, 0), 1)
+        self.tree = Tree({"": Name(1, 1)}, {1: top})
+        self.history: dict[int, Tree] = {reply.commit: self.tree}
+        self.last = self._see(None)
+        self._learn(self.last)
+        self._do([("admin", BEGINNING, True)])
 
     @rule(data=st.data(), sizes=st.lists(st.integers(1, 2), min_size=1, max_size=3))
     def small(self, data: st.DataObject, sizes: list[int]) -> None:
@@ -74,13 +82,12 @@ class Filesystem(RuleBasedStateMachine):
         """Larger commits, at least two at once."""
         self.batch(data, sizes)
 
-    @precondition(lambda self: self.tree)
+    @precondition(lambda self: self.tree.paths("file"))
     @rule(data=st.data())
     def overtaken(self, data: st.DataObject) -> None:
         """Somebody changes a file, and who expects its earlier version is refused."""
-        files = sorted(path for path, node in self.tree.items() if not node.is_directory)
-        path = data.draw(st.sampled_from(files or ["/a"]), "file")
-        stale = self.tree[path].etag if path in self.tree else None
+        path = data.draw(st.sampled_from(self.tree.paths("file")), "file")
+        stale = self.tree.node(path).etag
         change = write(path, *data.draw(st.sampled_from(CONTENTS), "content"))
         late: list[Operation] = [
             write(path, *CONTENTS[1], expected=stale),
@@ -89,80 +96,55 @@ class Filesystem(RuleBasedStateMachine):
         ]
         chosen = data.draw(st.sampled_from(late), "late")
         together = data.draw(flags, "together")
-        steps: list[tuple[list[Operation], bool]] = [([change], True), ([chosen], True)]
+        steps: list[Step] = [("admin", [change], True), ("admin", [chosen], True)]
         for part in [steps] if together else [[step] for step in steps]:
             self._do(part)
 
-    @precondition(lambda self: any(node.is_directory for node in self.tree.values()))
+    @precondition(lambda self: self.tree.paths("directory"))
     @rule(data=st.data())
     def into_itself(self, data: st.DataObject) -> None:
-        """A directory is moved to some place below itself."""
-        directories = sorted(path for path, node in self.tree.items() if node.is_directory)
-        path = data.draw(st.sampled_from(directories), "directory")
-        inner = [other for other in directories if other == path or other.startswith(f"{path}/")]
-        target = f"{data.draw(st.sampled_from(inner), 'inner')}/{data.draw(st.sampled_from(NAMES), 'name')}"
-        self._do([([rename(path, target)], True)])
+        """A directory is moved to some place below itself, or below a symlink."""
+        path = data.draw(st.sampled_from(self.tree.paths("directory")), "directory")
+        within = [path, *self.tree.below(path), *self.tree.paths("symlink")]
+        inner = data.draw(st.sampled_from(within), "inner")
+        target = f"{inner}/{data.draw(st.sampled_from(NAMES), 'name')}"
+        self._do([("admin", [rename(path, target)], True)])
 
-    def batch(self, data: st.DataObject, sizes: list[int]) -> None:
-        """Commits of so many operations each, in one tx; pages of reaping in between."""
-        steps: list[tuple[list[Operation] | None, bool]] = []
-        tree = self.tree
-        for size in sizes:
-            asked = self._commit(data, tree, size)
-            receipts = data.draw(st.integers(0, 3), "receipts") > 0
-            steps.append((asked, receipts))
-            with suppress(Refused):
-                tree = dictionary.commit(tree, asked, receipts=receipts)
-            if data.draw(st.integers(0, 4), "reap") == 0:
-                steps.append((None, False))
-        self._do(steps)
-
-    def _do(self, steps: Sequence[tuple[list[Operation] | None, bool]]) -> None:
-        """Do the same here and there, and compare: (operations or None to reap, with receipts?) each."""
-        operations: list[Any] = []
-        expected: list[Tree | type[CairnError] | None] = []
-        tree = self.tree
-        for asked, receipts in steps:
-            if asked is None:
-                operations.append(Reap(deadline=NEVER_LATE, rows=2))
-                expected.append(None)
-                continue
-            given = None if receipts else list[ReceiptBody]()
-            operations.append(self.ledger.prepared(*self._placed(asked), receipts=given))
-            try:
-                tree = dictionary.commit(tree, asked, receipts=receipts)
-                expected.append(tree)
-            except Refused as refused:
-                expected.append(refused.kind)
-        outcomes = self.ledger.batch(operations)
-        for outcome, due in zip(outcomes, expected, strict=True):
-            if isinstance(due, dict):
-                assert isinstance(outcome, CommitReply), f"refused with {outcome!r}"
-                self.history[outcome.commit] = due
-            elif due is not None:
-                assert type(outcome) is due, f"{due.__name__} was due, not {outcome!r}"
-        self.tree = self._learn(tree)
-        assert self._seen(None) == {path: node.chunks for path, node in tree.items()}
-        for outcome, due in zip(outcomes, expected, strict=True):
-            if isinstance(due, dict):
-                self._compare(outcome.commit)
+    @rule(staff=st.sets(st.sampled_from(["ann", "bob"])))
+    def regroup(self, staff: set[str]) -> None:
+        """People join and leave the user group."""
+        self._regroup(staff)
 
     @rule(rows=st.integers(1, 3))
     def reap(self, rows: int) -> None:
         """A page of what was removed."""
         self.ledger.do(Reap(deadline=NEVER_LATE, rows=rows))
 
-    @rule(path=paths)
-    def look(self, path: str) -> None:
-        """stat answers or refuses as the dictionary does."""
+    @rule(
+        data=st.data(),
+        who=st.sampled_from(PEOPLE),
+        follow=flags,
+        how=st.sampled_from(["stat", "list", "open"]),
+    )
+    def look(self, data: st.DataObject, who: str, follow: bool, how: str) -> None:
+        """Reads answer or refuse as the dictionary does, now and then."""
+        known = self.tree.paths()
+        path = data.draw(st.one_of(paths, st.sampled_from(known) if known else paths), "path")
+        at = data.draw(st.sampled_from([None, *sorted(self.history)]), "at")
+        tree = self.tree if at is None else self.history[at]
+        person = self.people[who]
         try:
-            node = dictionary.look(self.tree, path)
-        except Refused as refused:
-            with pytest.raises(refused.kind):
-                self.ledger.stat(self.top + path)
+            node = walking.look(tree, self._who(who), self.top, path, follow=follow or how != "stat")
+            if how != "stat":
+                _require_reading(self._who(who), node, how)
+        except Escaped:
             return
-        entry = self.ledger.stat(self.top + path)
-        assert (entry.kind == "directory", entry.etag) == (node.is_directory, node.etag)
+        except Refused as refused:
+            with pytest.raises(refused.kind, check=partial(_is, refused.kind)):
+                self._read(how, path, person, at, follow)
+            return
+        etag = self._read(how, path, person, at, follow)
+        assert etag is None or at is not None or etag == node.etag
 
     @precondition(lambda self: len(self.history) > 1)
     @rule(data=st.data())
@@ -176,107 +158,182 @@ class Filesystem(RuleBasedStateMachine):
             self._compare(number)
         self.ledger.verify()
 
-    def _commit(self, data: st.DataObject, tree: Tree, size: int) -> list[Operation]:
+    def batch(self, data: st.DataObject, sizes: list[int]) -> None:
+        """Commits of so many operations each, in one tx; pages of reaping in between."""
+        steps: list[Step] = []
+        tree = self.tree
+        for size in sizes:
+            who = data.draw(st.sampled_from(PEOPLE), "who")
+            asked = self._commit(data, tree, who, size)
+            receipts = data.draw(st.integers(0, 3), "receipts") > 0
+            steps.append((who, asked, receipts))
+            with suppress(Refused, Escaped):
+                tree = self._done(tree, who, asked, receipts=receipts)
+            if data.draw(st.integers(0, 4), "reap") == 0:
+                steps.append(None)
+        self._do(steps, checking=data.draw(flags, "checking"))
+
+    def _do(self, steps: Sequence[Step], *, checking: bool = False) -> None:
+        """Do the same here and there, and compare."""
+        operations: list[Any] = []
+        due: list[Tree | type[CairnError] | None] = []
+        tree = self.tree
+        for step in steps:
+            if step is None:
+                operations.append(Reap(deadline=NEVER_LATE, rows=2))
+                due.append(None)
+                continue
+            who, asked, receipts = step
+            try:
+                tree = self._done(tree, who, asked, receipts=receipts)
+                due.append(tree)
+            except Refused as refused:
+                due.append(refused.kind)
+            except Escaped:
+                return
+            operations.append(self._prepared(step, checking=checking))
+        outcomes = self.ledger.batch(operations)
+        times: dict[int, int] = {}
+        new = []
+        for outcome, expect in zip(outcomes, due, strict=True):
+            if isinstance(expect, Tree):
+                assert isinstance(outcome, CommitReply), f"refused with {outcome!r}"
+                times[expect.number] = outcome.at_us
+                self.history[outcome.commit] = self.tree = nodes.resolved(expect, times)
+                new.append(outcome.commit)
+            elif expect is not None:
+                assert type(outcome) is expect, f"{expect.__name__} was due, not {outcome!r}"
+        now = self._see(None)
+        assert now.told == expected(self.tree)
+        self._learn(now)
+        for commit in new:
+            self._follow(commit)
+
+    def _done(self, tree: Tree, who: str, asked: list[Operation], *, receipts: bool = True) -> Tree:
+        """The tree after a commit; it counts whether it is made or not."""
+        self.count += 1
+        return dictionary.commit(
+            tree,
+            asked,
+            self._who(who),
+            top=self.top,
+            number=self.count,
+            receipts=receipts,
+            history=self.history,
+        )
+
+    def _commit(self, data: st.DataObject, tree: Tree, who: str, size: int) -> list[Operation]:
         """Operations that see each other's effects. Most can be done; of those alone, two in three."""
         asked: list[Operation] = []
         for _ in range(size):
-            operation = self._operation(data, tree)
+            asking = Asking(data, tree, self.top, self.gone, sorted(self.history))
             careless = data.draw(st.integers(0, 9), "careless") < (4 if size == 1 else 1)
-            for _ in range(0 if careless else 3):
+            for _ in range(4):
+                operation = asking.operation()
                 try:
-                    tree = dictionary.commit(tree, [operation], receipts=True)
+                    tree = self._done(tree, who, [operation])
+                    asked.append(operation)
                     break
                 except Refused:
-                    operation = self._operation(data, tree)
-            asked.append(operation)
-        return asked
+                    if careless:
+                        asked.append(operation)
+                        break
+                except Escaped:
+                    continue
+        return asked or [mkdir("/a", parents=True)]
 
-    def _operation(self, data: st.DataObject, tree: Tree) -> Operation:
-        """Any operation, mostly on what exists, or on a new name where one can be."""
-        draw: Callable[..., Any] = data.draw
-        inside = ["", *(path for path, node in tree.items() if node.is_directory)]
-        fresh = st.builds(
-            lambda up, name: f"{up}/{name}", st.sampled_from(sorted(inside)), st.sampled_from(NAMES)
+    def _prepared(self, step: tuple[str, list[Operation], bool], *, checking: bool) -> Any:
+        who, asked, receipts = step
+        person = self.people[who]
+        operation = self.ledger.prepared(
+            *map(self._placed, asked),
+            person=person,
+            session=self.sessions[who],
+            receipts=None if receipts else list[ReceiptBody](),
         )
-        new = sorted(path for path, node in tree.items() if node.etag is None)
-        there = st.sampled_from(sorted(tree)) if tree else fresh
-        there = st.one_of(st.sampled_from(new), there) if new else there
-        verb = draw(
-            st.sampled_from(["write", "write", "mkdir", "mkdir", "remove", "rename", "rename"]), "verb"
+        if checking:
+            with suppress(CairnError):
+                operation.looked = self.ledger.read(lambda tx: look_below(tx, person, operation.recursive))
+        return operation
+
+    def _placed(self, one: Operation) -> Operation:
+        """The same operation below this example's directory."""
+        changes = {"path": self.top + one.path}
+        if isinstance(one, Rename | Link | Copy):
+            changes["target"] = self.top + one.target
+        return msgspec.structs.replace(one, **changes)
+
+    def _who(self, name: str) -> Who:
+        return Who(name, name == "admin", frozenset({"staff"} if name in self.staff else ()))
+
+    def _regroup(self, staff: set[str]) -> None:
+        request = ChangeGroupRequest(
+            request_id=secrets.token_hex(16),
+            user_group="staff",
+            add=sorted(staff),
+            drop=sorted({"ann", "bob"} - staff),
         )
-        if verb in ("write", "mkdir"):
-            path = draw(st.one_of(fresh, fresh, there, paths), "path")
-        else:
-            path = draw(st.one_of(there, there, there, paths), "path")
-        present = tree[path].etag if path in tree else None
-        version = draw(st.sampled_from([None] * 6 + [present, *self.gone[-1:]]), "expected")
-        match verb:
-            case "write":
-                expected = version or draw(st.sampled_from([None, None, "none"]), "none")
-                content = draw(st.sampled_from(CONTENTS), "content")
-                return write(path, *content, expected=expected, parents=draw(flags, "parents"))
-            case "mkdir":
-                return mkdir(path, parents=draw(flags, "parents"))
-            case "remove":
-                return remove(path, recursive=draw(st.integers(0, 3), "recursive") > 0, expected=version)
-            case _:
-                inner = [path, *(other for other in inside if other.startswith(f"{path}/"))]
-                below = st.builds(
-                    lambda up, name: f"{up}/{name}", st.sampled_from(inner), st.sampled_from(NAMES)
-                )
-                target = draw(st.one_of(fresh, fresh, there, below), "target")
-                return rename(path, target, replace=draw(flags, "replace"), expected=version)
+        self.ledger.do(ChangeGroup(self.ledger.admin, request, deadline=NEVER_LATE))
+        self.staff = set(staff)
 
-    def _placed(self, operations: list[Operation]) -> list[Operation]:
-        """The same operations below this example's directory."""
-        placed = []
-        for one in operations:
-            changes = {"path": self.top + one.path}
-            if hasattr(one, "target"):
-                changes["target"] = self.top + one.target
-            placed.append(msgspec.structs.replace(one, **changes))
-        return placed
+    def _see(self, at: int | None) -> Seen:
+        return see(self.ledger, self.top, at, self.opened)
 
-    def _learn(self, tree: Tree) -> Tree:
-        """The tree with the ETags that are read: what was known must not have changed."""
-        before = {node.etag for node in self.tree.values() if node.etag}
-        learnt: Tree = {}
-        for path, node in tree.items():
-            learnt[path] = dictionary.known(node, self.ledger.stat(self.top + path).etag)
-        now = [node.etag for node in learnt.values()]
+    def _learn(self, seen: Seen) -> None:
+        """Give the tree the ETags that were read: what was known must not have changed."""
+        before = {node.etag for node in self.tree.nodes.values() if node.etag}
+        for path, name in self.tree.names.items():
+            node = self.tree.nodes[name.number]
+            self.tree.nodes[name.number] = dictionary.known(node, seen.etags[path])
+        now = [node.etag or "" for node in self.tree.nodes.values()]
         assert len(set(now)) == len(now), "two files with one ETag"
         self.gone += sorted(before - set(now))
-        return learnt
 
-    def _compare(self, commit: int) -> None:
-        seen = self._seen(commit)
-        assert seen == {path: node.chunks for path, node in self.history[commit].items()}, f"at {commit}"
+    def _follow(self, commit: int) -> None:
+        """A new commit reads as it is to be, and its log says what it did."""
+        seen = self._compare(commit)
+        row = self.ledger.read(
+            lambda tx: tx.row("SELECT entries FROM change WHERE commit_number = ?", commit)
+        )
+        made = [] if row is None else logged.decode(row[0])
+        names = replay(self.last.names, made)
+        assert names == seen.names, f"the log of {commit}: {made}"
+        other = {
+            one
+            for one in self.last.contents.keys() & seen.contents
+            if self.last.contents[one] != seen.contents[one]
+        }
+        check_notes(made, names, self.last.versions, seen.versions, other)
+        self.last = seen
 
-    def _seen(self, at: int | None) -> dict[str, tuple[bytes, ...] | None]:
-        """The example's tree as Cairn shows it."""
-        found: dict[str, tuple[bytes, ...] | None] = {}
-        pending = [""]
-        while pending:
-            directory = pending.pop()
-            for entry in self.ledger.list(self.top + directory, at=at, limit=2):
-                path = f"{directory}/{entry.name}"
-                if entry.kind == "directory":
-                    pending.append(path)
-                    found[path] = None
-                else:
-                    found[path] = self._chunks(path, at, entry.etag)
-        return found
+    def _compare(self, commit: int) -> Seen:
+        seen = self._see(commit)
+        assert seen.told == expected(self.history[commit]), f"at {commit}"
+        return seen
 
-    def _chunks(self, path: str, at: int | None, etag: str) -> tuple[bytes, ...]:
-        """A file's chunks. A version never changes: each is opened once as it lives and once in the past."""
-        key = (etag, at is None)
-        if key not in self.opened:
-            reply = self.ledger.open(self.top + path, at=at)
-            assert reply.entry.etag == etag
-            self.opened[key] = tuple(one.hash for one in reply.chunks)
-        return self.opened[key]
+    def _read(self, how: str, path: str, person: Person, at: int | None, follow: bool) -> str | None:
+        where = self.top + path
+        if how == "list":
+            self.ledger.list(where, person=person, at=at)
+            return None
+        if how == "open":
+            return self.ledger.open(where, person=person, at=at).entry.etag
+        return self.ledger.stat(where, person=person, at=at, follow=follow).etag
+
+
+def _require_reading(who: Who, node: Node, how: str) -> None:
+    if node.is_directory != (how == "list"):
+        raise Refused(NotADirectory if how == "list" else IsADirectory)
+    nodes.require(who, node, nodes.READ | (nodes.WALK if how == "list" else 0))
+
+
+def _is(kind: type[CairnError], error: BaseException) -> bool:
+    return type(error) is kind
 
 
 def machine(ledger: Ledger) -> type[Filesystem]:
     """The machine on this ledger."""
-    return type("OneFilesystem", (Filesystem,), {"ledger": ledger})
+    people = {"admin": ledger.admin, "ann": ledger.person("ann"), "bob": ledger.person("bob")}
+    ledger.user_group("staff")
+    sessions = {name: ledger.begin(person) for name, person in people.items()}
+    return type("OneFilesystem", (Filesystem,), {"ledger": ledger, "people": people, "sessions": sessions})
