@@ -74,13 +74,15 @@ async def follow(
     liveness: Liveness | None = None,
     patience_s: float = PATIENCE_S,
     idle_s: float = IDLE_S,
+    lost: Callable[[CairnError], None] | None = None,
 ) -> AsyncGenerator[T, None]:
     """What `decode` makes of each event, for ever; close it (`contextlib.aclosing`) when done.
 
     It begins after the event `last_id`, if given. A stream that breaks off, falls silent for `idle_s`, or
     ends with its token or its server is opened again after the last event whose successor was asked for, so
     every event comes at least once. Raises what is final (BeforeHorizon, IncarnationChanged, Forbidden...,
-    and what `decode` raises), and what may pass once it has not passed for `patience_s`.
+    and what `decode` raises), and what may pass once it has not passed for `patience_s`. `lost` is told each
+    time why there is no stream now, before it is tried again; not of a token whose time is over.
     """
     clock = control.clock
     liveness = liveness or Liveness(clock)
@@ -113,6 +115,8 @@ async def follow(
                 if not worth_repeating(error):
                     raise
                 ended = error
+            if lost is not None and not isinstance(ended, TokenExpired | TokenInvalid):
+                lost(ended)
             if opened_at is not None and clock.monotonic() - opened_at >= PAUSE_MOST_S:
                 pauses = Pauses(clock, patience_s)
             await pauses.after(ended)
