@@ -19,8 +19,9 @@ from typer.main import get_command
 from cairnfs.errors import BadRequest
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "ln", "readlink", "touch"),
+    "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "cp", "ln", "readlink", "touch"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
+    "History": ("restore", "snapshot", "retention"),
     "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }

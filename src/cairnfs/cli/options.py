@@ -22,7 +22,8 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="MOMENT",
-        help="Read the tree as it was: at a commit (41), a time (2026-11-22T10:00Z) or so long ago (10m).",
+        help="Read the tree as it was: at a commit (41), a time (2026-11-22T10:00Z), so long ago (10m) "
+        "or at a snapshot, by its name.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Say it as one JSON document.")]
