@@ -61,14 +61,17 @@ class Kept:
     xattrs: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
-def look_beside(found: Found) -> Beside:
-    """What this has that Cairn keeps. Raises NotFound where it went away."""
+def look_beside(found: Found, *, follow: bool = False) -> Beside:
+    """What this has that Cairn keeps; with `follow` what a symlink leads to.
+
+    Raises NotFound where it went away.
+    """
     lost: list[str] = []
     mtime_ns: int | None = found.mtime_ns
     if not EARLIEST_US <= found.mtime_ns // 1000 <= LATEST_US:
         mtime_ns = None
         lost.append("its time is not within the years 1 to 9999; the rest is kept")
-    xattrs = _read_xattrs(found.path, lost)
+    xattrs = _read_xattrs(found.path, lost, follow=follow)
     return Beside(mtime_ns, _user(found.uid), _group(found.gid), xattrs, tuple(lost))
 
 
@@ -104,15 +107,15 @@ def process_umask() -> int:
         return mask
 
 
-def _read_xattrs(path: bytes, lost: list[str]) -> dict[bytes, bytes] | None:
+def _read_xattrs(path: bytes, lost: list[str], *, follow: bool) -> dict[bytes, bytes] | None:
     with local_errors(path):
-        names = _names(path)
+        names = _names(path, follow=follow)
         if names is None:
             return None
         found: dict[bytes, bytes] = {}
         room = rules.SET_MAX_BYTES
         for name in names:
-            value = _value(path, name)
+            value = _value(path, name, follow=follow)
             if value is None:
                 continue
             takes = len(name) + len(value)
@@ -124,12 +127,12 @@ def _read_xattrs(path: bytes, lost: list[str]) -> dict[bytes, bytes] | None:
         return found
 
 
-def _names(path: bytes) -> list[bytes] | None:
+def _names(path: bytes, *, follow: bool) -> list[bytes] | None:
     """The names of the attributes that Cairn keeps; None where there are none at all here."""
     if not _XATTRS:
         return None
     try:
-        names = [os.fsencode(name) for name in os.listxattr(path, follow_symlinks=False)]
+        names = [os.fsencode(name) for name in os.listxattr(path, follow_symlinks=follow)]
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
@@ -137,9 +140,9 @@ def _names(path: bytes) -> list[bytes] | None:
     return [name for name in names if rules.is_kept(name)]
 
 
-def _value(path: bytes, name: bytes) -> bytes | None:
+def _value(path: bytes, name: bytes, *, follow: bool) -> bytes | None:
     try:
-        return os.getxattr(path, name, follow_symlinks=False)
+        return os.getxattr(path, name, follow_symlinks=follow)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
@@ -61,7 +62,7 @@ async def put_file(
     found = await on_disk(look, local)
     if found.directory:
         raise IsADirectory("local: it is a directory, not a file", path=names.printable(found.path))
-    beside = await on_disk(look_beside, found) if preserve else None
+    beside = await on_disk(partial(look_beside, found, follow=True)) if preserve else None
     target = replace(
         target,
         mode=found.mode & 0o777 & ~process_umask(),
@@ -158,9 +159,9 @@ class PutTree:
         """See what is at the tree's place, and what is asked for there."""
         await self._connection.policies.learn(self._remote)
         [there] = (await stat_paths(self._connection, [self._remote], None, follow=True)).results
-        [(found, beside)] = await on_disk(_beside, [root], self._preserve)
-        self._note(found, beside)
-        self._plan.begin(found, beside, there if isinstance(there, Entry) else None)
+        beside = await on_disk(partial(look_beside, root, follow=True)) if self._preserve else None
+        self._note(root, beside)
+        self._plan.begin(root, beside, there if isinstance(there, Entry) else None)
 
     async def _look(self, paths: Sequence[Path]) -> Sequence[Entry | None]:
         """What is there; what cannot be looked at is for the commit to refuse."""
@@ -327,7 +328,7 @@ def _take(found: Iterator[Found | Skipped], preserve: bool) -> list[_Taken | Ski
             taken.append(entry)
         else:
             try:
-                [(_, beside)] = _beside([entry], preserve)
+                beside = look_beside(entry) if preserve else None
             except NotFound:
                 taken.append(Skipped(entry.path, GONE))
                 continue
@@ -337,10 +338,6 @@ def _take(found: Iterator[Found | Skipped], preserve: bool) -> list[_Taken | Ski
         if len(taken) >= _SCAN_ENTRIES or room < 0:
             break
     return taken
-
-
-def _beside(found: list[Found], preserve: bool) -> list[_Taken]:
-    return [(one, look_beside(one) if preserve else None) for one in found]
 
 
 def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
