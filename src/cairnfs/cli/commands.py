@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "cp", "ln", "readlink", "touch"),
     "Finding": ("find", "du", "df"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
-    "History": ("restore", "snapshot", "retention"),
+    "History": ("log", "history", "diff", "watch", "restore", "snapshot", "retention"),
     "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }
