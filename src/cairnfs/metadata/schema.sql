@@ -268,7 +268,8 @@ CREATE TABLE nonce (
 
 -- The cluster's own keys, shared by all control-plane processes.
 CREATE TABLE secret (
-    name  TEXT  PRIMARY KEY,             -- signing (Ed25519, JWK), sealing (P-256 or X25519, JWK)
+    name  TEXT  PRIMARY KEY,             -- signing (Ed25519, JWK), sealing (P-256 or X25519, JWK),
+                                         -- cursors (AES-SIV, 64 bytes)
     value BYTES NOT NULL
 );
 

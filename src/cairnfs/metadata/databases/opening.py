@@ -140,6 +140,7 @@ def _make(tx: Tx, kind: str, tables: frozenset[str], origin: Origin, timeline: i
         "",
     )
     tx.run("INSERT INTO leader (id, term, holder, counter) VALUES (1, 0, '', 0)")
+    tx.run("INSERT INTO secret (name, value) VALUES ('cursors', ?)", secrets.token_bytes(64))
     tx.run_given(
         "INSERT INTO replica_group (id, epoch, dirty) SELECT g.id, 0, 0 FROM {given} AS g",
         "id BIGINT",

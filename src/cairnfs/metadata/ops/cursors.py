@@ -1,23 +1,32 @@
 """cursors: how answers that come in pages remember where they were, as opaque text.
 
 What belongs here: the text, and that a cursor is of this database's own history. What does not: what stands
-in a cursor (each verb's own). Anyone can write one: it says where to go on, never what may be seen.
+in a cursor (each verb's own). It may name what the person must not see (a search goes on behind names of
+others, too), so it is sealed with a key of the cluster's: nobody else can read or write one. Even so it says
+where to go on, never what may be seen: one person's cursor can be another's.
 """
 
 from __future__ import annotations
 
 import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+import secrets
+from base64 import b64decode, urlsafe_b64encode
 from typing import Protocol, TypeVar
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from cairnfs.errors import BadCursor
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import moment
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import clock
+from cairnfs.metadata.rows import secrets as rows
 
+#: The name of the key among the cluster's secrets.
+KEY = "cursors"
+_KEY_BYTES = 64
 C = TypeVar("C")
 #: A path and two names, packed and in base64, fit well.
 _MAX_CHARS = 8192
@@ -37,19 +46,41 @@ class Dated(Protocol):
         ...
 
 
-def write(cursor: object) -> str:
-    """A cursor as text."""
-    return urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode()
+def new_key() -> bytes:
+    """A key for a cluster that has none."""
+    return secrets.token_bytes(_KEY_BYTES)
 
 
-def read(text: str, kind: type[C]) -> C:
+def write(tx: Tx, cursor: object) -> str:
+    """A cursor as text: the same for the same."""
+    sealed = _cipher(tx).encrypt(msgspec.msgpack.encode(cursor), [_purpose(type(cursor))])
+    return urlsafe_b64encode(sealed).decode()
+
+
+def read(tx: Tx, text: str, kind: type[C]) -> C:
     """Read what `write` wrote. Raises BadCursor."""
     try:
         if len(text) > _MAX_CHARS:
             raise ValueError("too long")
-        return msgspec.msgpack.decode(urlsafe_b64decode(text.encode("ascii")), type=kind)
-    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
+        sealed = b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+        opened = _cipher(tx).decrypt(sealed, [_purpose(kind)])
+        return msgspec.msgpack.decode(opened, type=kind)
+    except (InvalidTag, msgspec.MsgspecError, binascii.Error, ValueError) as error:
         raise BadCursor("nothing here gave this cursor") from error
+
+
+def _purpose(kind: type) -> bytes:
+    return f"{kind.__module__}.{kind.__qualname__}".encode()
+
+
+def _cipher(tx: Tx) -> AESSIV:
+    """The key never changes: it is looked up once in a process."""
+    known: AESSIV | None = tx.memo.get(KEY)
+    if known is None:
+        key = rows.find(tx, KEY)
+        assert key is not None, "a database is made with its keys"
+        known = tx.memo[KEY] = AESSIV(key)
+    return known
 
 
 def go_on(tx: Tx, cursor: Dated) -> Sight:

@@ -59,7 +59,7 @@ def usage(tx: Tx, person: Person, request: UsageRequest) -> UsageReply:
     """Raises NotFound, NotADirectory, SymlinkLoop and Forbidden for the path itself; BadCursor, NoSuchCommit,
     NoSuchSnapshot, BeforeHorizon, BadRequest."""
     path = names.to_path(request.path, request.path_b64)
-    cursor = None if request.cursor is None else cursors.read(request.cursor, Cursor)
+    cursor = None if request.cursor is None else cursors.read(tx, request.cursor, Cursor)
     sight = moment.look(tx, request.at) if cursor is None else cursors.go_on(tx, cursor)
     sight.view.prefetch([path])
     who = sight.people.now(person)
@@ -74,7 +74,7 @@ def usage(tx: Tx, person: Person, request: UsageRequest) -> UsageReply:
         last = _add(walk, b"" if cursor is None else cursor.path, request.depth, sums)
         closed = walk.closed
         if not walk.ended:
-            more = cursors.write(Cursor(sight.clock.incarnation, sight.commit, start.version.inode, last))
+            more = cursors.write(tx, Cursor(sight.clock.incarnation, sight.commit, start.version.inode, last))
     return UsageReply(
         commit=sight.commit,
         incarnation=sight.clock.incarnation,

@@ -87,7 +87,7 @@ def find(tx: Tx, person: Person, request: FindRequest) -> FindReply:
     if not 1 <= request.limit <= FIND_ENTRIES_MAX:
         raise BadRequest(f"limit is 1 to {FIND_ENTRIES_MAX}")
     path = names.to_path(request.path, request.path_b64)
-    cursor = None if request.cursor is None else cursors.read(request.cursor, Cursor)
+    cursor = None if request.cursor is None else cursors.read(tx, request.cursor, Cursor)
     sight = moment.look(tx, request.at) if cursor is None else cursors.go_on(tx, cursor)
     sight.view.prefetch([path])
     who = sight.people.now(person)
@@ -104,7 +104,7 @@ def find(tx: Tx, person: Person, request: FindRequest) -> FindReply:
         way=part.way,
         found=_told(search, part.found, itself=cursor is None),
         closed=part.closed,
-        cursor=None if part.cursor is None else cursors.write(part.cursor),
+        cursor=None if part.cursor is None else cursors.write(tx, part.cursor),
     )
 
 
