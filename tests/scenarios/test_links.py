@@ -90,6 +90,9 @@ def test_modes_in_numbers_and_letters(ann: Person, place: str) -> None:
         found: str = ann.does("stat", "--json", path).document["mode"]
         return found
 
+    ann.does("mkdir", "-m", "go=", f"{place}/private")
+    assert mode(f"{place}/private") == "0700"
+    ann.does("rm", "-r", f"{place}/private")
     ann.does("chmod", "4640", f"{place}/f")
     assert mode(f"{place}/f") == "4640"
     ann.does("chmod", "u-s,o=g", f"{place}/f")

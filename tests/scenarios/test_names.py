@@ -172,7 +172,7 @@ def test_files_go_and_come_one_by_one(ann: Person, place: bytes, local: bytes, t
     assert ann.does("cat", *paths(one_by_one, [b"-rf", b"--help"])).out == b"-rf-rf--help--help"
 
 
-def test_they_are_moved_linked_changed_and_removed(ann: Person, place: bytes) -> None:
+def test_they_are_moved_linked_changed_copied_and_removed(ann: Person, place: bytes) -> None:
     ann.does("mkdir", place + b"/moved", place + b"/linked")
     said = harmless(ann.does("mv", "-v", *paths(place), place + b"/moved").out)
     assert len(said) == len(NAMES)
@@ -185,6 +185,8 @@ def test_they_are_moved_linked_changed_and_removed(ann: Person, place: bytes) ->
     harmless(ann.does("rm", "-v", *moved).out)
     assert ann.does("ls", place + b"/moved").out == b""
     assert ann.does("cat", *paths(place + b"/linked")).out == b"".join(NAMES)
+    ann.does("cp", "-r", place + b"/linked", place + b"/copied")
+    assert ann.does("cat", *paths(place + b"/copied")).out == b"".join(NAMES)
     ann.does("rm", "-r", place)
 
 

@@ -49,11 +49,18 @@ class Changes:
 
     def add(self, paths: Sequence[bytes], *, recursive: bool) -> None:
         """Change these, and all below them if that is wanted. Raises what refused it."""
-        for path, entry in self._look(paths):
-            self._put(_Waiting(path, entry, self._follow))
-            if recursive and entry.kind == "directory":
-                self._below(path)
-        self.flush()
+        try:
+            for path, entry in self._look(paths):
+                self._put(_Waiting(path, entry, self._follow))
+                if recursive and entry.kind == "directory":
+                    self._below(path)
+            self.flush()
+        except CairnError as error:
+            if self._commits:
+                error.hint = (
+                    f"{number(self._changed, 'path')} changed before, up to commit {self._commits[-1]}"
+                )
+            raise
 
     def flush(self) -> None:
         """Commit what waits."""
@@ -93,20 +100,20 @@ class Changes:
                     inner.append(path)
             stack += reversed(inner)
 
-    def _list(self, directory: bytes) -> list[Entry]:
+    def _list(self, directory: bytes) -> Iterator[Entry]:
         """What is in a directory; one that may not be read says so, and the others are changed."""
         try:
-            return list(self._client.list(directory))
+            yield from self._client.list(directory)
+            return
         except Forbidden:
             # Perhaps what waits makes it readable.
             self.flush()
         try:
-            return list(self._client.list(directory))
+            yield from self._client.list(directory)
         except (Forbidden, NotFound) as error:
             error.path = shown(directory)
             self.status = self.status or exits.status_of(error)
             note(f"cairn: {exits.line_of(error)}")
-            return []
 
     def _put(self, one: _Waiting) -> None:
         if self._wanted(one.entry) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from cairnfs.cli import connection, modes
 from cairnfs.cli.changes import Changes
 from cairnfs.cli.options import Profile, RecursiveR, Url, Verbose
 from cairnfs.cli.seeing import remote
+from cairnfs.client.local_attributes import process_umask
 from cairnfs.wire.commits import Attributes
 from cairnfs.wire.directory import Entry
 
@@ -31,7 +31,7 @@ def command(
     Up to 1,000 paths are one commit: all of them get their mode, or none. Symlinks that are named are
     followed, those found with -R are not. Without u, g, o or a in it, MODE leaves alone what the umask holds.
     """
-    change = modes.parse(mode, _umask())
+    change = modes.parse(mode, process_umask())
 
     def wanted(entry: Entry) -> Attributes | None:
         new = change(entry.mode, entry.kind == "directory")
@@ -42,10 +42,3 @@ def command(
         changes = Changes(client, wanted, follow=True)
         changes.add(places, recursive=recursive)
     return changes.tell(verbose=verbose)
-
-
-def _umask() -> int:
-    """This process's; there is no way to look without setting it."""
-    umask = os.umask(0o022)
-    os.umask(umask)
-    return umask

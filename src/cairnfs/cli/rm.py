@@ -25,8 +25,9 @@ def command(
     profile: Profile = None,
     url: Url = None,
 ) -> int:
-    """Remove files and directories.
+    """Remove files, symlinks and directories.
 
+    A symlink goes itself, never what it leads to; a file goes with the last of its names.
     Earlier commits still have them: see --at of ls, cat and get.
     """
     wanted = [remote(path) for path in paths]

@@ -149,3 +149,20 @@ def test_nothing_is_changed_where_one_is_not_there(monkeypatch: pytest.MonkeyPat
             Changes(tree, to_700, follow=True).add([b"/a", b"/gone"], recursive=False)  # type: ignore[arg-type]
         assert caught.value.path == "/gone"
         assert tree.commits == []
+
+
+def test_what_was_done_before_a_refusal_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = {b"/d": entry("d", "directory", 0o755)}
+    paths |= {b"/d/%04d" % number: entry(f"{number:04d}") for number in range(1100)}
+    with tree_of(paths, monkeypatch) as tree:
+        commit = tree.commit
+
+        def once(control: Any, operations: Sequence[SetAttributes]) -> Any:
+            if tree.commits:
+                raise Forbidden("only its owner", path="/d/1099")
+            return commit(control, operations)
+
+        monkeypatch.setattr(module, "commit", once)
+        with pytest.raises(Forbidden) as caught:
+            Changes(tree, to_700, follow=True).add([b"/d"], recursive=True)  # type: ignore[arg-type]
+        assert caught.value.hint == "1,000 paths changed before, up to commit 1"
