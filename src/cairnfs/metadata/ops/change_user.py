@@ -51,11 +51,12 @@ class ChangeUser(Governing):
         resigns = _governs(user.role, user.state) and not _governs(role, standing)
         if resigns and users.active_admins(tx) == 1:
             raise LastAdministrator(f"{user.name} is the last active administrator")
+        # The row first: it waits for a login that holds it, whose token is there to be deleted then.
+        users.set_standing(tx, user.id, role, standing)
         if resigns:
             tokens.delete_one_time_of(tx, user.id)
         if standing != "active":
             self._shut_out(state, user)
-        users.set_standing(tx, user.id, role, standing)
         if standing == "removed":
             rows.leave_all(tx, user.id)
             users.remove(tx, user.id, accounts.removed_name(user.id))
