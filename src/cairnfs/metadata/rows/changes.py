@@ -84,7 +84,7 @@ def commits(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Com
         "number BIGINT",
         [(number,) for number in numbers],
     )
-    return {row[0]: Commit(*row[:4], row[4] or b"") for row in rows}
+    return {row[0]: Commit(row[0], row[1], row[2], row[3], row[4] or b"") for row in rows}
 
 
 def heads(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Commit]:
@@ -95,7 +95,7 @@ def heads(tx: Tx, numbers: Collection[CommitNumber]) -> dict[CommitNumber, Commi
         "number BIGINT",
         [(number,) for number in numbers],
     )
-    return {row[0]: Commit(*row, b"") for row in rows}
+    return {row[0]: Commit(row[0], row[1], row[2], row[3], b"") for row in rows}
 
 
 def versions_back(
