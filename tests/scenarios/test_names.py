@@ -151,6 +151,14 @@ def test_looks_and_contents(ann: Person, shared: bytes) -> None:
     assert ann.does("cat", *paths(shared)).out == b"".join(NAMES)
 
 
+def test_they_are_found(ann: Person, shared: bytes) -> None:
+    found = ann.does("find", shared, "--type", "f", "-0").out
+    assert sorted(found.removesuffix(b"\0").split(b"\0")) == paths(shared)
+    assert len(set(harmless(ann.does("find", shared, "--type", "f").out))) == len(NAMES)
+    found = ann.does("find", shared, "--name", b"caf\xe9", "-0").out
+    assert found == shared + b"/caf\xe9\0"
+
+
 def test_a_tree_comes_back(ann: Person, shared: bytes, local: bytes, tmp_path: Path) -> None:
     back = os.fsencode(tmp_path / "back")
     harmless(ann.does("get", "-r", shared, back).out)
