@@ -153,14 +153,17 @@ def _check_ways_up(report: Report) -> None:
 
 
 def check_orphans(report: Report) -> None:
-    """[orphan] each is a directory that has no name any more, and that ended when it says."""
+    """[orphan] each is a directory that has no live name, and that ended when it says."""
     report.count("orphans", "SELECT count(*) FROM orphan")
     report.none(
         "orphan",
-        lambda row: f"orphan {row[0]} ended at {row[1]}, its last name at {row[2]}",
-        "SELECT o.inode, o.died, max(d.died) FROM orphan AS o LEFT JOIN dentry AS d ON d.inode = o.inode"
-        " LEFT JOIN inode AS i ON i.id = o.inode AND i.kind = 'directory' GROUP BY o.inode, o.died"
-        " HAVING max(i.id) IS NULL OR max(d.died) IS NULL OR max(d.died) <> o.died",
+        lambda row: f"orphan {row[0]} ended at {row[1]}, its last name at {row[2]}, it itself at {row[3]}",
+        # A tree that was given up in the making never had a name.
+        "SELECT o.inode, o.died, d.died, v.died FROM orphan AS o"
+        " LEFT JOIN (SELECT inode, max(died) AS died FROM dentry GROUP BY inode) AS d ON d.inode = o.inode"
+        " LEFT JOIN (SELECT inode, max(died) AS died FROM version GROUP BY inode) AS v ON v.inode = o.inode"
+        " LEFT JOIN inode AS i ON i.id = o.inode AND i.kind = 'directory'"
+        " WHERE i.id IS NULL OR v.died IS NULL OR v.died <> o.died OR coalesce(d.died, o.died) <> o.died",
     )
 
 
