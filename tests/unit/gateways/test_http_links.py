@@ -17,6 +17,9 @@ async def test_get_and_put_follow_and_delete_does_not(scene: Scene, home: str) -
     await scene.files.symlink("d", f"{home}/to-d")
     await scene.files.symlink("d/f", f"{home}/to-f")
     assert (await scene.ask("GET", f"{home}/to-d/f")).body == b"one"
+    page = msgspec.json.decode((await scene.ask("GET", f"{home}/to-d/")).body, type=ListReply)
+    assert [entry.name for entry in page.entries] == ["f"]
+    assert (await scene.ask("GET", f"{home}/to-d")).problem == "is_a_directory"
     through = await scene.ask("GET", f"{home}/to-f")
     assert through.body == b"one"
     put = await scene.ask("PUT", f"{home}/to-f", b"two", if_match=through.headers["etag"])
@@ -34,6 +37,7 @@ async def test_a_symlink_that_leads_nowhere(scene: Scene, home: str) -> None:
     await scene.files.mkdir(home, parents=True)
     await scene.files.symlink("later", f"{home}/dangling")
     assert (await scene.ask("GET", f"{home}/dangling")).status == 404
+    assert (await scene.ask("PUT", f"{home}/dangling", b"x", if_none_match="*")).status == 412
     assert (await scene.ask("PUT", f"{home}/dangling", b"now")).status == 201
     assert await scene.files.read_file(f"{home}/later") == b"now"
     assert (await scene.files.lstat(f"{home}/dangling")).kind == "symlink"
