@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from cairnfs.errors import CairnError
     from cairnfs.wire.history import Changes
 
+#: How long a cluster may be away before watching it ends.
+_PATIENCE_S = 24 * 3600.0
+
 
 def command(
     path: Annotated[
@@ -46,7 +49,12 @@ def command(
         raise BadRequest("--since is a commit's number")
     try:
         with connection.client(url, profile) as client:
-            for event in items(client, lambda to: history.changes(to, raw, since, lost=_lost, found=_found)):
+            # An address where nothing is, or a login that is over, is told at once.
+            client.whoami()
+            for event in items(
+                client,
+                lambda to: history.changes(to, raw, since, lost=_lost, found=_found, patience_s=_PATIENCE_S),
+            ):
                 _tell(event, json=json)
     except KeyboardInterrupt:
         # This is how watching ends: nothing to complain of.

@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 from cairnfs.client import feed
 from cairnfs.client.connection import Connection
-from cairnfs.client.feed import Liveness
+from cairnfs.client.feed import PATIENCE_S, Liveness
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.clock import Clock
 from cairnfs.errors import BadRequest, CairnError, NotFound
@@ -122,6 +122,7 @@ async def changes(
     positions: bool = False,
     lost: Callable[[CairnError], None] | None = None,
     found: Callable[[], None] | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> AsyncGenerator[Changes, None]:
     """What commits change at or below the path, from now on or after the commit `since`, for ever.
 
@@ -129,7 +130,7 @@ async def changes(
     lost or told twice; `lost` hears why it broke off, `found` that there is one again. With `positions`, also
     how far all has been told: nothing at or below the commit of such a message (it has no changes) is untold.
     The first tells where it begins. Raises BeforeHorizon, IncarnationChanged (look anew, and begin there),
-    NoSuchCommit, Forbidden; what may pass, after some minutes.
+    NoSuchCommit, Forbidden; and what may pass, once it has not passed for `patience_s`.
     """
     if since is not None and since < 0:
         raise BadRequest("commits are counted from 0")
@@ -137,7 +138,13 @@ async def changes(
     request = ChangesRequest(path=text, path_b64=base64, since=since)
     heard = _Heard(connection.clock, lost, found)
     following = feed.follow(
-        connection.control, endpoints.CHANGES, request, _decode, liveness=heard, lost=heard.lose
+        connection.control,
+        endpoints.CHANGES,
+        request,
+        _decode,
+        liveness=heard,
+        patience_s=patience_s,
+        lost=heard.lose,
     )
     async with aclosing(following) as events:
         async for event in events:
