@@ -18,7 +18,16 @@ from msgspec.structs import replace
 from cairnfs.core import moment as moment_rules
 from cairnfs.core import xattrs as xattr_rules
 from cairnfs.core.names import PATH_MAX_BYTES
-from cairnfs.core.permissions import READ, SET_GROUP, WALK, WRITE, Person, heirs_group, mode_after_chmod
+from cairnfs.core.permissions import (
+    READ,
+    SET_GROUP,
+    WALK,
+    WRITE,
+    Person,
+    heirs_group,
+    mode_after_chmod,
+    mode_after_chown,
+)
 from cairnfs.errors import BadRequest, Exists, IncarnationChanged, NotADirectory, RootIsFixed, TooLarge
 from cairnfs.ids import CommitNumber, Hash, Incarnation, InodeId, Path, UserId
 from cairnfs.metadata.databases.seam import Tx
@@ -322,6 +331,8 @@ def _version(
         return replace(made, mode=old.mode, owner=old.owner, owner_group=old.owner_group)
     group = old.owner_group if person.is_in(old.owner_group) else source.owner_group
     mode = mode_after_chmod(person, group, old.mode, directory=kind == DIRECTORY)
+    if (person.user_id, group) != (old.owner, old.owner_group):
+        mode = mode_after_chown(mode, directory=kind == DIRECTORY)
     return replace(made, mode=mode, owner_group=group)
 
 
