@@ -75,7 +75,11 @@ class Content:
         """The chunks of a file's present version."""
         self.load_chunks(tree, [inode])
         found: set[tuple[Hash, int]] = set()
-        for leaf in leaf_hashes(self.manifest(tree, inode)):
+        leaves = leaf_hashes(self.manifest(tree, inode))
+        # A copy made in this tx names leaves that nobody brought along.
+        missing = {leaf for leaf in leaves if leaf not in self._base and leaf not in self.leaves}
+        self._base.update(leaf_rows.load(self.tx, missing))
+        for leaf in leaves:
             found.update(manifest.entries((self._base.get(leaf) or self.leaves[leaf]).entries))
         return found
 
