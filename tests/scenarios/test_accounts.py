@@ -28,7 +28,7 @@ def test_the_saved_login_is_for_its_owner_only(admin: Person) -> None:
 def test_a_new_user_has_a_home(ann: Person) -> None:
     me = ann.does("whoami", "--json").document
     assert (me["user"], me["role"], me["home"]) == ("ann", "user", "/home/ann")
-    assert ann.does("ls", "-ld", "/home/ann").text.startswith("drwx------  ann")
+    assert ann.does("ls", "-ld", "/home/ann").text.split()[:4] == ["drwx------", "1", "ann", "ann"]
 
 
 def test_a_password_comes_from_the_environment_or_standard_input(admin: Person) -> None:
