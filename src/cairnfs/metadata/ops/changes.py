@@ -16,7 +16,7 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import BeforeHorizon, IncarnationChanged, NoSuchCommit
 from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops.trace import Traced, trace
+from cairnfs.metadata.ops.trace import Traced, trace, within_path
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import changes as rows
 from cairnfs.metadata.rows.changes import Commit, Then
@@ -187,11 +187,6 @@ def seen(tx: Tx, person: Person, path: Path, parts: Sequence[Part]) -> list[list
     return found
 
 
-def within_path(path: Path, inside: Path) -> bool:
-    """Whether `inside` is the path or below it."""
-    return path in (b"/", inside) or inside.startswith(path + b"/")
-
-
 def _places(change: Change, number: CommitNumber) -> Iterator[Then]:
     """The directories of the names that the change is told by."""
     if change.parent and change.what != REMOVED:
@@ -214,10 +209,10 @@ class _Eye:
         if not directory:
             return Path(b"/")
         up = self._traced.get((directory, at))
-        if up is None or not up.may_walk:
+        if up is None:
             return None
         path = up.below(name)
-        return path if up.may_read or within_path(path, self._path) else None
+        return path if up.shows(path, self._path) else None
 
     def concerns(self, path: Path) -> bool:
         """Whether it is at or below the path, or on the way to it."""

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from cairnfs.core.permissions import Person
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Name, Path
-from cairnfs.metadata.ops.changes import Slice, within_path
+from cairnfs.metadata.ops.changes import Slice
 from cairnfs.metadata.ops.moment import Sight
-from cairnfs.metadata.ops.trace import Traced, trace
+from cairnfs.metadata.ops.trace import Traced, trace, within_path
 from cairnfs.metadata.ops.whereabouts import Key, Known, destinations, origins
 from cairnfs.metadata.rows import changes as rows
 from cairnfs.metadata.rows import nodes
@@ -95,10 +95,10 @@ class Side:
         if key == ROOT_KEY:
             return Path(b"/")
         up = self._traced.get(key[0])
-        if up is None or not up.may_walk:
+        if up is None:
             return None
         path = up.below(key[1])
-        return path if up.may_read or any(within_path(path, one) for one in self.scopes) else None
+        return path if any(up.shows(path, one) for one in self.scopes) else None
 
     def has(self, directory: InodeId) -> bool:
         """Whether the directory was in the tree."""

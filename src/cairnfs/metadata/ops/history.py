@@ -201,9 +201,10 @@ class _Past:
     def _place(self, parent: InodeId, name: Name, at: CommitNumber, depth: int) -> Path | None:
         """The path by this name, then what is behind the first `depth` names; None where it is not seen."""
         up = trace(self._tx, self._person, [(parent, at)]).get((parent, at))
-        if up is None or not up.may_read:
+        if up is None:
             return None
-        return Path(b"/".join((up.below(name), *self._names[depth:])))
+        path = up.below(name)
+        return Path(b"/".join((path, *self._names[depth:]))) if up.shows(path, self._path) else None
 
     def _with_entries(
         self, stand: _Stand, told: Sequence[tuple[_What, CommitNumber, Version, Path | None]]

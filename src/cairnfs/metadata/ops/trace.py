@@ -44,6 +44,23 @@ class Traced(NamedTuple):
         """The path of a name in it."""
         return Path((b"" if self.path == b"/" else self.path) + b"/" + name)
 
+    def shows(self, path: Path, named: Path) -> bool:
+        """Whether a path of something in it may be shown to whoever named the path `named`.
+
+        What may not be listed keeps its names from whoever does not know them: that is all names on the way
+        but those on the way to what was named.
+        """
+        if not self.may_walk:
+            return False
+        if self.shut is None or within_path(path, named):
+            return True
+        return named.startswith(self.shut.rstrip(b"/") + b"/") and within_path(named, path)
+
+
+def within_path(path: Path, inside: Path) -> bool:
+    """Whether `inside` is the path or below it."""
+    return path in (b"/", inside) or inside.startswith(path + b"/")
+
 
 def paths(sight: Sight, person: Person, parents: Iterable[InodeId]) -> dict[InodeId, Path | None]:
     """The paths of these directories where the person may see what is in them; None for all others.
