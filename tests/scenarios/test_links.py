@@ -111,6 +111,10 @@ def test_modes_in_numbers_and_letters(ann: Person, place: str) -> None:
     ann.does("chmod", "000", f"{place}/d")
     ann.does("chmod", "-R", "u+rwX", place)
     assert mode(f"{place}/d") == "2700"
+    ann.does("chmod", "-R", "600", f"{place}/d")
+    ann.fails(4, "stat", f"{place}/d/x")
+    ann.does("chmod", "-R", "u+X", f"{place}/d")
+    assert (mode(f"{place}/d"), mode(f"{place}/d/x")) == ("2700", "0600")
     before = ann.does("stat", "--json", place).document["read_at"]
     assert f"{place}/gone" in ann.fails(3, "chmod", "777", f"{place}/f", f"{place}/gone")
     ann.fails(2, "chmod", "999", f"{place}/f")

@@ -14,6 +14,7 @@ from cairnfs.cli import exits
 from cairnfs.cli.output import note, number, show, shown
 from cairnfs.client.commit import commit
 from cairnfs.core import names
+from cairnfs.core.permissions import READ, WALK
 from cairnfs.errors import CairnError, Forbidden, NotFound
 from cairnfs.wire.commits import OPERATIONS_MAX, Attributes, SetAttributes
 from cairnfs.wire.names import to_text
@@ -51,9 +52,11 @@ class Changes:
         """Change these, and all below them if that is wanted. Raises what refused it."""
         try:
             for path, entry in self._look(paths):
-                self._put(_Waiting(path, entry, self._follow))
+                one = _Waiting(path, entry, self._follow)
                 if recursive and entry.kind == "directory":
-                    self._below(path)
+                    self._tree(one)
+                else:
+                    self._put(one)
             self.flush()
         except CairnError as error:
             if self._commits:
@@ -87,18 +90,36 @@ class Changes:
             show(f"changed {number(self._changed, 'path')}" + (f" (commit {commits[0]})" if commits else ""))
         return self.status
 
-    def _below(self, root: bytes) -> None:
-        """Everything below a directory; symlinks in it are not followed."""
-        stack = [root]
+    def _tree(self, root: _Waiting) -> None:
+        """A directory and everything below it; symlinks in it are not followed.
+
+        A directory is changed before what is in it, unless it is closed to its owner by that.
+        """
+        stack = [(root, False)]
         while stack:
-            directory = stack.pop()
+            directory, entered = stack.pop()
+            if entered:
+                self._put(directory)
+                continue
+            if self._closes(directory.entry):
+                stack.append((directory, True))
+            else:
+                self._put(directory)
             inner = []
-            for entry in self._list(directory):
-                path = names.path(directory.rstrip(b"/") + b"/" + entry.raw_name())
-                self._put(_Waiting(path, entry, follow=False))
+            for entry in self._list(directory.path):
+                path = names.path(directory.path.rstrip(b"/") + b"/" + entry.raw_name())
+                one = _Waiting(path, entry, follow=False)
                 if entry.kind == "directory":
-                    inner.append(path)
+                    inner.append((one, False))
+                else:
+                    self._put(one)
             stack += reversed(inner)
+
+    def _closes(self, directory: Entry) -> bool:
+        """Whether its owner may not read or walk the directory any more afterwards."""
+        wanted = self._wanted(directory)
+        mode = None if wanted is None else wanted.mode
+        return mode is not None and bool(directory.mode & ~mode & (READ | WALK) << 6)
 
     def _list(self, directory: bytes) -> Iterator[Entry]:
         """What is in a directory; one that may not be read says so, and the others are changed."""

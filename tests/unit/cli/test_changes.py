@@ -166,3 +166,14 @@ def test_what_was_done_before_a_refusal_is_said(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(Forbidden) as caught:
             Changes(tree, to_700, follow=True).add([b"/d"], recursive=True)  # type: ignore[arg-type]
         assert caught.value.hint == "1,000 paths changed before, up to commit 1"
+
+
+def test_a_directory_is_closed_after_what_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = {
+        b"/d": entry("d", "directory", 0o755), b"/d/a": entry("a", "directory", 0o600),
+        b"/d/a/f": entry("f"), b"/d/b": entry("b", "directory", 0o700), b"/d/b/g": entry("g"),
+    }  # fmt: skip
+    with tree_of(paths, monkeypatch) as tree:
+        Changes(tree, lambda found: Attributes(mode=0o600), follow=True).add([b"/d"], recursive=True)  # type: ignore[arg-type]
+        (commit,) = tree.commits
+        assert [one.path for one in commit] == ["/d/a", "/d/a/f", "/d/b/g", "/d/b", "/d"]
