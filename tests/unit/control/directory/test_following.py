@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 
 from cairnfs import errors as e
+from cairnfs.clock import SystemClock
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.net.event_stream import EventStream
 from cairnfs.wire import codec, endpoints
@@ -84,12 +85,14 @@ async def test_a_heartbeat_says_how_far_all_is_told_though_nothing_was(
         await anext(stream)
         hidden = [await cluster.commit(ann.token, empty_file(f"/home/ann/{n}")) for n in range(3)]
         following = asyncio.create_task(anext(stream))
-        for _ in range(4):
-            await cluster.clock.run(0.5)
-        assert told(await asyncio.wait_for(following, 10)) == [f"position {hidden[-1].commit}"]
+        while not following.done():
+            await cluster.clock.run(0.1)
+            await SystemClock().sleep(0.005)  # for the database's thread
+        assert told(following.result()) == [f"position {hidden[-1].commit}"]
         following = asyncio.create_task(anext(stream))
         while stream.told_at == float("-inf"):
-            await cluster.clock.run(0.5)
+            await cluster.clock.run(0.1)
+            await SystemClock().sleep(0.005)
         assert not following.done()
         shown = await cluster.commit(ben.token, empty_file("/home/ben/f"))
         assert told(await following) == [f"{shown.commit} by ben", "created /home/ben/f"]
@@ -155,3 +158,18 @@ async def test_the_log_newest_first_for_each_what_they_may_see(
     assert not any("/home/ann/" in one.path for c in (await log(cluster, ben)).commits for one in c.changes)
     with pytest.raises(e.Forbidden):
         await log(cluster, ben, "/home/ann/d")
+
+
+async def test_what_another_process_on_the_same_database_commits(database: Database) -> None:
+    async with plane(database=database) as cluster, plane(database=database) as other:
+        ann = await cluster.signup("ann")
+        async with follow(cluster, ann) as stream:
+            await anext(stream)
+            for number in range(3):
+                made = await other.commit(ann.token, empty_file(f"/home/ann/{number}"))
+                following = asyncio.create_task(anext(stream))
+                async with asyncio.timeout(30):
+                    while not following.done():
+                        await cluster.clock.run(0.05)
+                        await SystemClock().sleep(0.005)  # for the database's thread
+                assert told(following.result()) == [f"{made.commit} by ann", f"created /home/ann/{number}"]
