@@ -7,13 +7,13 @@ times and modes when all in them is there, the deepest first. What does not: giv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.local_attributes import Kept
 from cairnfs.client.local_places import finish_directory
-from cairnfs.client.results import SKIPPED_MAX, Skipped
+from cairnfs.client.skips import Skips
 from cairnfs.client.workers import on_disk
 from cairnfs.client.xattrs import Xattrs, read_xattrs
 from cairnfs.errors import CairnError
@@ -22,21 +22,6 @@ from cairnfs.wire.directory import Entry
 
 #: Sets of extended attributes remembered at once.
 _SETS_MAX = 256
-
-
-@dataclass(slots=True)
-class Skips:
-    """What was left out: the first by name, all counted."""
-
-    listed: list[Skipped] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, path: bytes, reasons: Iterable[str]) -> None:
-        """Something at a local path was left out for each of these reasons."""
-        for reason in reasons:
-            self.count += 1
-            if len(self.listed) < SKIPPED_MAX:
-                self.listed.append(Skipped(path, reason))
 
 
 class KeptAtCommit:

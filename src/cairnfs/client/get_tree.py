@@ -18,7 +18,7 @@ from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.draft import Draft
-from cairnfs.client.get_beside import KeptAtCommit, Skips, Unfinished
+from cairnfs.client.get_beside import KeptAtCommit, Unfinished
 from cairnfs.client.listing import walk
 from cairnfs.client.local_attributes import Kept
 from cairnfs.client.local_files import LocalPath
@@ -27,6 +27,7 @@ from cairnfs.client.local_places import make_inside, make_link, make_root, make_
 from cairnfs.client.progress import Meter
 from cairnfs.client.reading import Version, open_version
 from cairnfs.client.results import OnProgress, Tree
+from cairnfs.client.skips import Skips
 from cairnfs.client.workers import on_disk
 from cairnfs.core.chunking import SINGLE_MAX_BYTES
 from cairnfs.ids import Path

@@ -171,8 +171,8 @@ def _stored(status: os.stat_result) -> int:
 
 
 def read_short(path: bytes, most: int) -> bytes | None:
-    """The file's bytes; None where they are more than `most`."""
-    with local_errors(path), open(path, "rb", buffering=0) as stream:
+    """A regular file's bytes; None where they are more than `most`. Raises as `open_regular`."""
+    with local_errors(path), open_regular(path) as stream:
         content = stream.read(most + 1)
         # A regular file gives all at once, unless it is shorter than asked for.
         return None if len(content) > most else content
@@ -182,3 +182,26 @@ def open_to_read(path: LocalPath) -> BinaryIO:
     """The file, to be read."""
     with local_errors(path):
         return open(path, "rb", buffering=0)
+
+
+def open_regular(path: bytes) -> BinaryIO:
+    """The regular file that was found there, to be read.
+
+    Raises NotFound where something else is there by now: a symlink would lead out of the tree, and a pipe
+    would keep its reader waiting.
+    """
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    other = NotFound("local: no file is there any more", path=os.fsdecode(path))
+    with local_errors(path):
+        try:
+            descriptor = os.open(path, flags)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENXIO):
+                raise
+            raise other from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise other
+        return os.fdopen(descriptor, "rb", buffering=0)

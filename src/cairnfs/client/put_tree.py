@@ -25,13 +25,15 @@ from cairnfs.client.local_files import (
     LocalPath,
     local_errors,
     look,
+    open_regular,
     open_to_read,
     read_short,
     scan,
 )
 from cairnfs.client.progress import Meter, Part
 from cairnfs.client.put_plan import Plan, Step, Window, attributes_of
-from cairnfs.client.results import SKIPPED_MAX, Durability, OnProgress, Skipped, Tree
+from cairnfs.client.results import Durability, OnProgress, Skipped, Tree
+from cairnfs.client.skips import Skips
 from cairnfs.client.sources import Hashed, chunks_of, hashed
 from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
@@ -76,15 +78,16 @@ async def put_file(
         written = await write_file(connection, target, stream, moved=meter.moved)
     meter.done()
     meter.finish()
-    lost = [] if beside is None else beside.lost
+    skips = Skips()
+    skips.add(found.path, () if beside is None else beside.lost)
     return Tree(
         files=1,
         bytes=written.size,
         sent_bytes=written.sent_bytes,
         commit=written.commit,
         commits=1,
-        skipped=tuple(Skipped(found.path, reason) for reason in lost),
-        skipped_count=len(lost),
+        skipped=tuple(skips.listed),
+        skipped_count=skips.count,
     )
 
 
@@ -112,8 +115,7 @@ class PutTree:
         self._sent_bytes = 0
         self._commits = 0
         self._last: CommitReply | None = None
-        self._skipped: list[Skipped] = []
-        self._skipped_count = 0
+        self._skips = Skips()
         self._gone: set[bytes] = set()
 
     async def run(self) -> Tree:
@@ -149,8 +151,8 @@ class PutTree:
             sent_bytes=self._sent_bytes,
             commit=self._last.commit,
             commits=self._commits,
-            skipped=tuple(self._skipped),
-            skipped_count=self._skipped_count,
+            skipped=tuple(self._skips.listed),
+            skipped_count=self._skips.count,
             symlinks=self._done["symlink"],
             links=self._done["link"],
         )
@@ -160,7 +162,7 @@ class PutTree:
         await self._connection.policies.learn(self._remote)
         [there] = (await stat_paths(self._connection, [self._remote], None, follow=True)).results
         beside = await on_disk(partial(look_beside, root, follow=True)) if self._preserve else None
-        self._note(root, beside)
+        self._skips.add(root.path, () if beside is None else beside.lost)
         self._plan.begin(root, beside, there if isinstance(there, Entry) else None)
 
     async def _look(self, paths: Sequence[Path]) -> Sequence[Entry | None]:
@@ -190,22 +192,13 @@ class PutTree:
         while entries := await on_disk(_take, found, self._preserve):
             for entry in entries:
                 if isinstance(entry, Skipped):
-                    self._skip(entry)
-                else:
-                    self._note(*entry)
+                    self._skips.add(entry.path, [entry.reason])
+                elif entry[1] is not None:
+                    self._skips.add(entry[0].path, entry[1].lost)
             for window in await self._plan.take([one for one in entries if not isinstance(one, Skipped)]):
                 yield window
         for window in self._plan.end():
             yield window
-
-    def _note(self, found: Found, beside: Beside | None) -> None:
-        for reason in () if beside is None else beside.lost:
-            self._skip(Skipped(found.path, reason))
-
-    def _skip(self, skipped: Skipped) -> None:
-        self._skipped_count += 1
-        if len(self._skipped) < SKIPPED_MAX:
-            self._skipped.append(skipped)
 
     async def _put(self, window: Window, before: asyncio.Task[None] | None) -> None:
         """One commit: send its chunks, wait for the commit before, make it."""
@@ -274,7 +267,7 @@ class PutTree:
         """The file is gone; told once, also where its commit is made again."""
         if path not in self._gone:
             self._gone.add(path)
-            self._skip(Skipped(found.path, reason))
+            self._skips.add(found.path, [reason])
 
     def _has_lost(self, step: Step) -> bool:
         """Whether it would be another name of a file that went away."""
@@ -297,7 +290,7 @@ class PutTree:
             return [ChunkRef(*chunk) for chunk, _ in chunks]
         sent = []
         try:
-            stream = await on_disk(open_to_read, found.path)
+            stream = await on_disk(open_regular, found.path)
         except NotFound:
             return None
         with stream, local_errors(found.path):
