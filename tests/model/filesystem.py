@@ -25,7 +25,7 @@ from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.reap import Reap
 from cairnfs.metadata.ops.user_groups import ChangeGroup
 from cairnfs.metadata.state import changes as logged
-from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, remove, rename, write
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, chattr, mkdir, remove, rename, symlink, write
 from cairnfs.wire.commits import CommitReply, Copy, Link, Operation, Rename
 from cairnfs.wire.people import ChangeGroupRequest
 from cairnfs.wire.receipts import ReceiptBody
@@ -109,6 +109,48 @@ class Filesystem(RuleBasedStateMachine):
         inner = data.draw(st.sampled_from(within), "inner")
         target = f"{inner}/{data.draw(st.sampled_from(NAMES), 'name')}"
         self._do([("admin", [rename(path, target)], True)])
+
+    @precondition(lambda self: self.tree.paths("directory"))
+    @rule(data=st.data())
+    def led_astray(self, data: st.DataObject) -> None:
+        """A directory is moved below itself by way of a symlink to it, or to what is in it."""
+        path = data.draw(st.sampled_from(self.tree.paths("directory")), "directory")
+        inner = data.draw(st.sampled_from([path, *self.tree.below(path)]), "inner")
+        steps: list[Operation] = [symlink("/s", self.top + inner, replace=True), rename(path, "/s/t")]
+        self._do([("admin", steps[:1], True), ("admin", steps[1:], True)])
+
+    @precondition(lambda self: self.tree.paths("directory"))
+    @rule(data=st.data())
+    def led_elsewhere(self, data: st.DataObject) -> None:
+        """A symlink that was followed leads elsewhere before it is followed again."""
+        draw = partial(data.draw, st.sampled_from(self.tree.paths("directory")))
+        asked: list[Operation] = [
+            symlink("/s", self.top + draw("first"), replace=True),
+            mkdir("/s/t", parents=True),
+            symlink("/s", self.top + draw("second"), replace=True),
+            write("/s/t/u", parents=True),
+        ]
+        if data.draw(flags, "together"):
+            self._do([("admin", asked, True)])
+        else:
+            self._do([("admin", [one], True) for one in asked])
+
+    @precondition(lambda self: self.tree.paths())
+    @rule(data=st.data(), who=st.sampled_from(["ann", "bob"]), mode=st.sampled_from([0o070, 0o050, 0o007, 0]))
+    def shut_out(self, data: st.DataObject, who: str, mode: int) -> None:
+        """The rights to something change, and then somebody wants something of it, or of what is below."""
+        path = data.draw(st.sampled_from(self.tree.paths()), "path")
+        shut = chattr(path, mode=mode, owner="admin", group="staff")
+        within = data.draw(st.sampled_from([path, *self.tree.below(path)]), "within")
+        wanted: list[Operation] = [
+            write(within, *CONTENTS[1]),
+            write(f"{within}/a"),
+            remove(within, recursive=True),
+            chattr(within, mtime_now=True),
+            rename(within, "/t"),
+        ]
+        asked = data.draw(st.sampled_from(wanted), "wanted")
+        self._do([("admin", [shut], True), (who, [asked], data.draw(flags, "receipts"))])
 
     @rule(staff=st.sets(st.sampled_from(["ann", "bob"])))
     def regroup(self, staff: set[str]) -> None:
@@ -207,7 +249,7 @@ class Filesystem(RuleBasedStateMachine):
         assert now.told == expected(self.tree)
         self._learn(now)
         for commit in new:
-            self._follow(commit)
+            self._follow(commit, now if commit == new[-1] else self._compare(commit))
 
     def _done(self, tree: Tree, who: str, asked: list[Operation], *, receipts: bool = True) -> Tree:
         """The tree after a commit; it counts whether it is made or not."""
@@ -289,9 +331,8 @@ class Filesystem(RuleBasedStateMachine):
         assert len(set(now)) == len(now), "two files with one ETag"
         self.gone += sorted(before - set(now))
 
-    def _follow(self, commit: int) -> None:
-        """A new commit reads as it is to be, and its log says what it did."""
-        seen = self._compare(commit)
+    def _follow(self, commit: int, seen: Seen) -> None:
+        """The log of a new commit says what it did: `seen` is what it left."""
         row = self.ledger.read(
             lambda tx: tx.row("SELECT entries FROM change WHERE commit_number = ?", commit)
         )
@@ -307,6 +348,7 @@ class Filesystem(RuleBasedStateMachine):
         self.last = seen
 
     def _compare(self, commit: int) -> Seen:
+        """A commit reads as it was."""
         seen = self._see(commit)
         assert seen.told == expected(self.history[commit]), f"at {commit}"
         return seen

@@ -33,7 +33,7 @@ def see(ledger: Ledger, top: str, at: int | None, opened: Opened) -> Seen:
     _put(seen, "", first, (), _attributes(ledger, top, at, first, opened))
     while pending:
         directory, above = pending.pop()
-        for entry in ledger.list(top + directory, at=at, limit=2):
+        for entry in ledger.list(top + directory, at=at, limit=3):
             path = f"{directory}/{entry.name}"
             content: Any = entry.target or ()
             if entry.kind == "directory":

@@ -11,9 +11,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from cairnfs.clock import SystemClock
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
+from cairnfs.testing import planted_metadata, planted_namespace
 from cairnfs.testing.ledger import Ledger
-from cairnfs.testing.planted_metadata import BUGS
 from tests.model.filesystem import machine
+
+BUGS = (*planted_metadata.BUGS, *planted_namespace.BUGS)
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug.__name__))
