@@ -28,6 +28,10 @@ NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
         ("1d", Moment(ago_us=86_400_000_000)),
         ("1w", Moment(ago_us=604_800_000_000)),
         ("0m", Moment(ago_us=0)),
+        ("yesterday", Moment(snapshot="yesterday")),
+        ("m", Moment(snapshot="m")),
+        ("Before_1.0-rc.2", Moment(snapshot="Before_1.0-rc.2")),
+        ("T" + "0" * 63, Moment(snapshot="T" + "0" * 63)),
     ],
 )
 def test_it_reads(text: str, meaning: Moment) -> None:
@@ -36,8 +40,9 @@ def test_it_reads(text: str, meaning: Moment) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "-1", "10 m", "10M", "1.5h", "m", "2026-11-22", "2026-11-22T12:00", "2026-11-22T25:00Z",
-     "2026-02-30T12:00Z", "2026-11-22T12:00:00.1234567Z", "41.5", "٤١", "1" * 19, "1" * 10 + "s", " 41"],
+    ["", "-1", "10 m", "10M", "1.5h", "2026-11-22", "2026-11-22T12:00", "2026-11-22T25:00Z",
+     "2026-02-30T12:00Z", "2026-11-22T12:00:00.1234567Z", "41.5", "٤١", "1" * 19, "1" * 10 + "s", " 41",
+     "a b", "a/b", "ä", "_a", ".a", "a\n", "T" + "0" * 64],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):

@@ -94,7 +94,7 @@ def test_the_document_knows_a_path_in_base64(text: str) -> None:
     "text",
     ["0", "41", "10m", "2026-11-22T10:00Z", "2026-11-22 10:00:59.5+02:00", "", "-1", "10M", "10 m",
      "2026-11-22", "2026-13-01T10:00Z", "2026-11-22T25:00Z", "2026-11-22T10:00", "9" * 19,
-     "0000-01-01T10:00Z"],
+     "0000-01-01T10:00Z", "before-1.0", "m", "a b", "ä", "_a", "x" * 64, "x" * 65],
 )  # fmt: skip
 def test_the_document_knows_a_moment(text: str) -> None:
     assert (re.search(pattern(ListRequest, "at"), text) is not None) == takes(moment.parse, text)
