@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -15,6 +16,7 @@ from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
 from cairnfs.wire.commits import Attributes, Link, SetAttributes
 from cairnfs.wire.history import EVENT_CHANGES_MAX, PathChange
 from tests.unit.metadata.counting import Counting
+from tests.unit.metadata.random_trees import Tree, grow
 
 
 @pytest.fixture
@@ -163,7 +165,7 @@ def test_what_is_made_changed_and_gone_in_one_commit_leaves_nothing(ledger: Ledg
 def test_names_that_are_no_text(ledger: Ledger) -> None:
     since = ledger.newest()
     ledger.commit(write(b"/\xff\n", b"1"))
-    (found,) = look(ledger, Position(since)).events[0][1].changes
+    (found,) = look(ledger, Position(CommitNumber(since))).events[0][1].changes
     assert found.raw_path() == b"/\xff\n"
     assert found.path_b64 is not None
 
@@ -174,7 +176,7 @@ def test_a_large_commit_comes_in_pages(ledger: Ledger) -> None:
     ledger.commit(mkdir("/f/" + "/".join("x" * 10), parents=True), *[mkdir(f"/f/{n}") for n in range(995)])
     last = ledger.commit(mkdir("/last")).commit
     sizes = []
-    position = Position(since)
+    position = Position(CommitNumber(since))
     while position.commit < last:
         found = look(ledger, position)
         sizes += [(event.commit - big, len(event.changes), event.more) for _, event in found.events]
@@ -192,7 +194,7 @@ def test_long_names_come_in_more_events_each_taken_up_again(ledger: Ledger) -> N
     deep = "/" + "/".join(["\x01" * 250] * 14)
     since = ledger.commit(mkdir(deep, parents=True)).commit
     ledger.commit(*[mkdir(f"{deep}/{n}") for n in range(100)])
-    found = look(ledger, Position(since)).events
+    found = look(ledger, Position(CommitNumber(since))).events
     assert len(found) > 5
     assert [event.more for _, event in found] == [True] * (len(found) - 1) + [False]
     for (at, _), (_, following) in pairwise(found):
@@ -203,11 +205,11 @@ def test_the_position_goes_on_where_nothing_is_seen(ledger: Ledger) -> None:
     ann = ledger.person("ann")
     since = ledger.commit(mkdir("/closed", mode=0o700)).commit
     newest = [ledger.commit(write(f"/closed/{n}")).commit for n in range(300)][-1]
-    first = look(ledger, Position(since), person=ann)
+    first = look(ledger, Position(CommitNumber(since)), person=ann)
     assert not first.events
     assert since < first.position.commit < newest
     second = look(ledger, first.position, person=ann)
-    assert (second.events, second.position) == ([], Position(newest))
+    assert (second.events, second.position) == ([], Position(CommitNumber(newest)))
     assert look(ledger, second.position, person=ann) == second
 
 
@@ -237,9 +239,56 @@ def test_a_page_takes_a_bounded_number_of_statements(ledger: Ledger) -> None:
 
     def count(tx: Tx) -> Page:
         counting = Counting(tx)
-        found = page(counting, ann, Path(b"/a"), Position(since), Incarnation(1))
+        found = page(counting, ann, Path(b"/a"), Position(CommitNumber(since)), Incarnation(1))
         counts.append(len(counting.statements))
         return found
 
     assert len(ledger.read(count).events) == 100
     assert counts[-1] <= 16
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_follows_knows_every_tree(ledger: Ledger, seed: int) -> None:
+    """A copy that is kept up by the changes alone is the tree itself, after every commit."""
+    trees = grow(ledger, random.Random(seed), 25)
+    numbers = sorted(trees)
+    copy = trees[numbers[0]]
+    position = Position(CommitNumber(numbers[0]))
+    events = []
+    while position.commit < numbers[-1]:
+        found = look(ledger, position)
+        events += [event for _, event in found.events]
+        position = found.position
+    changed = {event.commit: event.changes for event in events}
+    for number in numbers[1:]:
+        copy = after(copy, changed.pop(number, []), trees[number])
+        assert copy == trees[number], (seed, number)
+    assert not changed
+    print(f"seed {seed}: {len(numbers)} commits")
+
+
+def after(before: Tree, changes: list[PathChange], now: Tree) -> Tree:
+    """A tree after one commit. What is new, or was written, is looked up where the change says it is."""
+    kept = dict(before)
+    leaving = [one for one in changes if one.what in ("moved", "removed")]
+    leaving.sort(key=lambda one: (one.from_path or one.path).count("/"), reverse=True)
+    moving = [
+        (one.path if one.what == "moved" else "", cut(kept, one.from_path or one.path)) for one in leaving
+    ]
+    for path, below in sorted(moving, key=lambda one: one[0].count("/")):
+        kept.update({path + rest: what for rest, what in below.items() if path})
+    for one in changes:
+        if one.what == "created":
+            kept.update({path: what for path, what in now.items() if f"{path}/".startswith(f"{one.path}/")})
+    written = {
+        one.inode: now[one.path] for one in changes if one.what in ("written", "changed") and one.path != "/"
+    }
+    return {path: written.get(what[1], what) for path, what in kept.items()}  # type: ignore[call-overload]
+
+
+def cut(tree: Tree, top: str) -> Tree:
+    """Take a path and all below it out of a tree: what is left of their paths after it, and what they are."""
+    found = {path[len(top) :]: what for path, what in tree.items() if f"{path}/".startswith(f"{top}/")}
+    for rest in found:
+        del tree[top + rest]
+    return found
