@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 
@@ -183,3 +184,14 @@ async def test_copies_share_their_chunks_now_and_from_history(files: Filesystem)
         await files.copy(f"{HOME}/f", f"{HOME}/g", replace=False)
     with pytest.raises(IsADirectory):
         await files.copy(f"{HOME}/d", f"{HOME}/e")
+
+
+async def test_looking_back_and_following(files: Filesystem) -> None:
+    first = await files.write_file(f"{HOME}/f", b"1")
+    second = await files.write_file(f"{HOME}/f", b"22")
+    assert [one.commit async for one in files.log(HOME, limit=2)] == [second.commit, first.commit]
+    assert [one.commit async for one in files.history(f"{HOME}/f")] == [second.commit, first.commit]
+    assert [one.path async for one in files.diff(first.commit, None, HOME)] == [f"{HOME}/f"]
+    async with aclosing(files.changes(HOME, first.commit)) as following:
+        told = await anext(following)
+    assert told.commit == second.commit

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar, overload
 
 from cairnfs.client import attributes, changing, copying_trees, links, listing, search, snapshots, xattrs
 from cairnfs.client import commit as commits
+from cairnfs.client import history as past
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_tree import GetTree, get_file
 from cairnfs.client.local_files import LocalPath
@@ -30,6 +31,7 @@ from cairnfs.wire import auth, cluster, endpoints, names
 from cairnfs.wire.commits import SettleReply
 from cairnfs.wire.directory import Entry
 from cairnfs.wire.endpoints import Endpoint
+from cairnfs.wire.history import Changes, Difference, HistoryItem, LogCommit
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -177,6 +179,30 @@ class Filesystem:
     find = search.find
     du = search.du
     df = search.df
+
+    def log(
+        self, path: PathLike = "/", at: At = None, *, limit: int | None = None
+    ) -> AsyncGenerator[LogCommit, None]:
+        """Commits that changed something at or below the path, newest first; all, or `limit` of them."""
+        return past.log(self.connection, path, at, limit=limit)
+
+    def history(self, path: PathLike, *, limit: int | None = None) -> AsyncGenerator[HistoryItem, None]:
+        """What the path has led to, newest first; all, or `limit` items. Raises NotFound, Forbidden."""
+        return past.history(self.connection, path, limit=limit)
+
+    def diff(self, a: At, b: At, path: PathLike = "/") -> AsyncGenerator[Difference, None]:
+        """How the tree at or below the path differs between two moments; None is the present."""
+        return past.diff(self.connection, a, b, path)
+
+    def changes(
+        self, path: PathLike = "/", since: int | None = None, *, positions: bool = False
+    ) -> AsyncGenerator[Changes, None]:
+        """What commits change at or below the path, from now on or after the commit `since`, for ever.
+
+        With `positions`, also how far all has been told. Close it when done; see `client.history.changes`.
+        Raises BeforeHorizon, IncarnationChanged (look anew, and begin there), NoSuchCommit, Forbidden.
+        """
+        return past.changes(self.connection, path, since, positions=positions)
 
     async def put_file(
         self,
