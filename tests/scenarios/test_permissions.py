@@ -24,6 +24,7 @@ from cairnfs.local import cluster_file
 from cairnfs.local.paths import ClusterPlaces
 from cairnfs.net.transport import Request
 from cairnfs.testing.cluster import CONTROL, PASSWORD, Cluster, cluster
+from cairnfs.wire import endpoints
 from cairnfs.wire.commits import Attributes, MakeDirectory
 from cairnfs.wire.problems import Problem
 from tests.permission_table import (
@@ -46,6 +47,56 @@ from tests.scenarios.people import Person
 from tests.scenarios.permission_doors import CLI, CLIENT, DOOR
 
 DISABLED = SHUT_OUT[0]
+#: By hand. What is for users is for administrators and fileservers too.
+ENDPOINTS = """
+GET /v1/auth/keys                                anyone
+POST /v1/auth/signup                             anyone
+POST /v1/auth/login                              anyone
+POST /v1/auth/refresh                            anyone
+POST /v1/auth/logout                             anyone
+POST /v1/auth/password                           user
+GET /v1/auth/whoami                              user
+POST /v1/auth/join-tokens                        admin
+POST /v1/users/list                              user
+POST /v1/users/show                              user
+POST /v1/users/change                            admin
+POST /v1/user-groups/list                        user
+POST /v1/user-groups/show                        user
+POST /v1/user-groups/create                      admin
+POST /v1/user-groups/change                      admin
+POST /v1/user-groups/remove                      admin
+POST /v1/auth/invitations                        admin
+POST /v1/auth/invitations/list                   admin
+POST /v1/auth/invitations/revoke                 admin
+POST /v1/stat                                    user
+POST /v1/list                                    user
+POST /v1/open                                    user
+POST /v1/xattrs                                  user
+POST /v1/find                                    user
+POST /v1/du                                      user
+POST /v1/log                                     user
+POST /v1/history                                 user
+POST /v1/diff                                    user
+GET /v1/changes                                  user
+POST /v1/snapshots                               user
+POST /v1/snapshots/list                          user
+POST /v1/snapshots/remove                        user
+GET /v1/retention                                user
+POST /v1/retention                               admin
+POST /v1/commits                                 user
+POST /v1/commits/settle                          user
+POST /v1/copies                                  user
+POST /v1/sessions                                user
+POST /v1/sessions/{session}/renew                user
+DELETE /v1/sessions/{session}                    user
+GET /v1/map                                      user
+GET /v1/status                                   user
+POST /v1/fileservers                             anyone
+POST /v1/fileservers/{fileserver}/register       fileserver
+POST /v1/fileservers/{fileserver}/heartbeat      fileserver
+POST /v1/verify/database                         admin
+POST /v1/verify/groups                           admin
+"""
 _AT_ONCE = 50
 _STATUS = {0: "", 4: FORBIDDEN}
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -63,6 +114,15 @@ class Everybody:
         """Each case when its tree is there, and a commit as of which it is."""
         async for one in trees(self.files[ADMIN], some):
             yield one
+
+    async def asks(self, who: str | None, method: str, path: str) -> int:
+        """The status of an empty request."""
+        headers = {"content-type": "application/json"}
+        if who is not None:
+            headers["authorization"] = f"Bearer {self.tokens[who]}"
+        body = b"{}" if method == "POST" else b""
+        async with await self.here.network.request(Request(method, CONTROL, path, headers, body)) as answer:
+            return answer.status
 
     async def through_the_door(self, case: Case) -> str:
         """The code of what the HTTP door answers; empty where it does what is asked."""
@@ -100,6 +160,9 @@ async def everybody() -> AsyncIterator[Everybody]:
             made.files[name] = await here.user(name)
             reply = await credentials.login(here.network, CONTROL, SystemClock(), name, PASSWORD)
             made.tokens[name] = reply.token
+        token = await made.files[ADMIN].connection.control.tokens.token()
+        assert token is not None
+        made.tokens[ADMIN] = token
         people = People(made.files[ADMIN].connection)
         for user_group, members in MEMBERS.items():
             await people.create_user_group(user_group, members)
@@ -135,6 +198,31 @@ async def test_through_the_http_door(everybody: Everybody) -> None:
         if answer != case.due:
             found.append((case, answer))
     assert not found, told(found)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_each_endpoint_is_for_whom_the_table_says(everybody: Everybody) -> None:
+    due = dict(line.rsplit(maxsplit=1) for line in ENDPOINTS.strip().splitlines())
+    assert due.keys() == {f"{one.method} {one.path}" for one in endpoints.CONTROL}
+    wrong = []
+    for name, access in due.items():
+        method, path = name.split()
+        path = path.replace("{session}", "0" * 32).replace("{fileserver}", "1")
+        for who in (None, DISABLED, OWNER, ADMIN):
+            status = await everybody.asks(who, method, path)
+            if access == "anyone":
+                right = status not in (403, 404)
+            elif who is None:
+                right = status == 401
+            elif who == DISABLED:
+                right = status in (400, 401, 403)  # some see first that the request is an empty one
+            elif access == "user" or (access, who) == ("admin", ADMIN):
+                right = status not in (401, 403)
+            else:
+                right = status == 403
+            if not right:
+                wrong.append(f"{name} by {who}: for {access}, and the answer was {status}")
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.asyncio(loop_scope="module")
