@@ -177,9 +177,14 @@ def test_moments_before_the_horizon_and_cursors_of_others(ledger: Ledger) -> Non
         told(ledger, a, b)
     with pytest.raises(e.NoSuchCommit):
         told(ledger, b, b + 1)
-    request = DiffRequest(a=str(b), b=str(b), cursor="x")
+    named = "INSERT INTO snapshot (name, commit_number, user_id, created_us) VALUES ('kept', ?, 1, 0)"
+    ledger.database.write(lambda tx: tx.run(named, a))
+    assert told(ledger, a, b) == ["written /f"]
+    request = DiffRequest(a="kept", b=str(b))
+    assert ledger.read(lambda tx: diff.page(tx, ledger.admin, request)).a == a
+    wrong = DiffRequest(a=str(b), b=str(b), cursor="x")
     with pytest.raises(e.BadCursor):
-        ledger.read(lambda tx: diff.page(tx, ledger.admin, request))
+        ledger.read(lambda tx: diff.page(tx, ledger.admin, wrong))
 
 
 @pytest.mark.parametrize("seed", range(3))
