@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -10,8 +14,9 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.core.manifest import HOLE, hash_bytes
 from cairnfs.ids import RequestId, SessionId
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops import diff, du, find, history, log, sessions
 from cairnfs.metadata.ops import list as lists
-from cairnfs.metadata.ops import sessions
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.list import Cursor
 from cairnfs.metadata.ops.settle import Settle
@@ -35,6 +40,8 @@ from cairnfs.wire.commits import (
     Xattr,
 )
 from cairnfs.wire.directory import ChunkRef, ListRequest
+from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest
+from cairnfs.wire.search import FindRequest, UsageRequest
 from tests.permission_table import FILESERVER, OTHER, OWNER, set_xattr, setattr_
 from tests.unit.metadata.permission_world import World
 
@@ -189,6 +196,30 @@ def test_a_cursor_made_at_home_leads_nowhere_that_a_path_does_not(world: World) 
     )
     with pytest.raises(e.BeforeHorizon):
         listed(world, "/open", Cursor(1, inodes["/open"], now - 1, b""))
+
+
+def test_no_cursor_made_at_home_breaks_anything(world: World, seed: int) -> None:
+    world.commit(a_directory("/d", 0o777), a_file("/d/f"))
+    drawn, carl = random.Random(seed), world.people[OTHER]
+    inode, now = world.stat("/d").inode, world.ledger.newest()
+    numbers = [0, 1, -1, now, now + 1, inode, 2**31, 2**63 - 1, -(2**63), 2**63, 2**64 - 1]
+    things: list[object] = [*numbers, b"", b"x" * 300, b"\0", b"../..", None, True, "x", [], [1, 2], 0.5]
+    asked: list[Callable[[Tx, str], object]] = [
+        lambda tx, c: lists.page(tx, carl, ListRequest(path="/d", cursor=c)),
+        lambda tx, c: log.page(tx, carl, LogRequest(path="/d", cursor=c)),
+        lambda tx, c: history.page(tx, carl, HistoryRequest(path="/d/f", cursor=c)),
+        lambda tx, c: diff.page(tx, carl, DiffRequest(path="/d", a="1", b="2", cursor=c)),
+        lambda tx, c: find.find(tx, carl, FindRequest(path="/d", name="f*", cursor=c)),
+        lambda tx, c: du.usage(tx, carl, UsageRequest(path="/d", cursor=c)),
+    ]
+    for _ in range(1500):
+        fields = [1, *drawn.choices(numbers, k=drawn.randint(1, 4))]
+        for _ in range(drawn.randint(0, 2)):
+            fields.insert(drawn.randint(1, len(fields)), drawn.choice(things))  # type: ignore[arg-type]
+        cursor = urlsafe_b64encode(msgspec.msgpack.encode(fields)).decode()
+        for ask in asked:
+            with suppress(e.CairnError):
+                world.ledger.read(lambda tx, a=ask, c=cursor: a(tx, c))  # type: ignore[misc]
 
 
 def test_sessions_and_answers_are_their_owners_alone(world: World) -> None:
