@@ -158,7 +158,7 @@ def test_the_log_says_what_happened_to_names_and_to_the_file(each: Ledger) -> No
     ]
     for operations, told in stories:
         commit = each.commit(*operations).commit
-        assert sorted(changes(tree, commit)) == sorted(told), operations
+        assert sorted(changes(each, commit)) == sorted(told), operations
 
 
 def test_a_swap_keeps_what_was_written_apart(tree: Ledger) -> None:
