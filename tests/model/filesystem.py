@@ -25,7 +25,7 @@ from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.reap import Reap
 from cairnfs.metadata.ops.user_groups import ChangeGroup
 from cairnfs.metadata.state import changes as logged
-from cairnfs.testing.ledger import NEVER_LATE, Ledger, chattr, mkdir, remove, rename, symlink, write
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, chattr, link, mkdir, remove, rename, symlink, write
 from cairnfs.wire.commits import CommitReply, Copy, Link, Operation, Rename
 from cairnfs.wire.people import ChangeGroupRequest
 from cairnfs.wire.receipts import ReceiptBody
@@ -126,14 +126,22 @@ class Filesystem(RuleBasedStateMachine):
         draw = partial(data.draw, st.sampled_from(self.tree.paths("directory")))
         asked: list[Operation] = [
             symlink("/s", self.top + draw("first"), replace=True),
-            mkdir("/s/t", parents=True),
+            write("/s/t", *CONTENTS[1]),
             symlink("/s", self.top + draw("second"), replace=True),
-            write("/s/t/u", parents=True),
+            write("/s/u"),
         ]
         if data.draw(flags, "together"):
             self._do([("admin", asked, True)])
         else:
             self._do([("admin", [one], True) for one in asked])
+
+    @precondition(lambda self: self.tree.paths("file"))
+    @rule(data=st.data(), again=flags)
+    def renamed_by_links(self, data: st.DataObject, again: bool) -> None:
+        """A file gets another name, and loses the one that it had."""
+        path = data.draw(st.sampled_from(self.tree.paths("file")), "file")
+        asked: list[Operation] = [link(path, "/l", replace=True), remove(path), write("/l", *CONTENTS[2])]
+        self._do([("admin", asked[:1], True), ("admin", asked[1 : 2 + again], True)])
 
     @precondition(lambda self: self.tree.paths())
     @rule(data=st.data(), who=st.sampled_from(["ann", "bob"]), mode=st.sampled_from([0o070, 0o050, 0o007, 0]))
