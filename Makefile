@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs venv pins clean
+.PHONY: help demo test check bench scale docs venv pins clean
 
 help:            ## these words
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,9 @@ check: venv      ## lint, format, types
 
 bench: venv      ## what Cairn does on this machine, beside the machine's own limits
 	$(BIN)/python -m bench
+
+scale: venv      ## a namespace of 1,000,000 files against one of 1,000, on both databases
+	$(BIN)/python -m bench.scale
 
 docs: venv       ## the tables and sessions in the documents anew, from the code and from real runs
 	$(BIN)/python -m tests.reference

@@ -218,7 +218,7 @@ WORK = (
     Work("find by prefix, 10 names", _find(lambda n: f"tree-{n // 10:06}*", 10)),
     Work("rename the directory with all", _rename),
     Work("commit one new file", _write),
-    Work("remove one file", _remove_one, every=2),
+    Work("remove one file", _remove_one),
     Work("remove -r half of all, without COMMIT", _remove_all, every=5),
     Work("du, a page", _du, unit="us a file", every=5),
 )

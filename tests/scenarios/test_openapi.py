@@ -39,7 +39,10 @@ CALLERS = (NOBODY, USER, ADMIN, SERVER)
 #: Requests for each endpoint and caller: right by the document, wrong by it, and by who may not call.
 RIGHT, WRONG, VAIN = 8, 4, 1
 #: Rules between two values, or about the calendar, that no schema can tell.
-EXCUSED = {"commit", "verify_groups", "renew_session", "stat", "list", "open", "put_chunks", "forward_chunks"}
+EXCUSED = {
+    "commit", "verify_groups", "renew_session", "stat", "list", "open", "find", "usage", "put_chunks",
+    "forward_chunks",
+}  # fmt: skip
 #: What callers hear who may not call: at the door, before anything they said is read.
 REFUSALS = {"unauthenticated", "token_invalid", "forbidden", "method_not_allowed", "not_found", "bad_request"}
 #: JSON Schema takes 1.0 for an integer; Cairn does not.
@@ -50,7 +53,7 @@ PROBE = (
     checks.response_headers_conformance,
 )
 #: schemathesis writes tuples anew for an older dialect, and then finds fault with what it wrote.
-TUPLES = {"inventory", "open"}
+TUPLES = {"inventory", "open", "usage"}
 #: What there is; a made-up path leads nowhere.
 PLACES = ("/", "/Hello.txt", "/home", "/home/ann", "/home/ann/made", "/home/ann/made/below")
 
