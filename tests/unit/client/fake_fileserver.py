@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ class FakeFileserver:
         self.hang_within_gets = False
         self.puts: list[int] = []
         self.gets: list[int] = []
+        self.get_takes_s = 0.0
         self.running_puts = 0
         self.most_puts = 0
         self._cluster = cluster
@@ -111,6 +113,8 @@ class FakeFileserver:
         if self.hang_gets:
             await self._cluster.for_ever()
         self.gets.append(len(request.hashes))
+        if self.get_takes_s:
+            await asyncio.sleep(self.get_takes_s)
         return Pieces(self._frames(request.hashes))
 
     async def _frames(self, hashes: list[bytes]) -> AsyncIterator[bytes]:
