@@ -17,7 +17,7 @@ from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.verify.counting import Tally, differences
 from cairnfs.metadata.verify.report import FINDINGS_MAX
-from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
+from cairnfs.testing.ledger import Ledger, chattr, link, mkdir, remove, rename, symlink, write
 
 
 def filled(database: Database) -> Ledger:
@@ -28,7 +28,14 @@ def filled(database: Database) -> Ledger:
     )
     ledger.commit(write("/d/f", b"1", b"3"), rename("/d/s", "/s"), remove("/e"))
     ledger.commit(mkdir("/old/below", parents=True), write("/old/below/f", b"4"))
+    # Files of several names, one of them below what waits for its end, and one that ends in other ways too.
+    ledger.commit(
+        *[write(path) for path in ("/h", "/old/below/o", "/old/below/p")],
+        *[link(*pair) for pair in (("/h", "/k"), ("/old/below/o", "/o"), ("/old/below/p", "/p"))],
+        symlink("/l", "d/s"), chattr("/h", xattrs={b"user.a": b"1"}), chattr("/d", policy="all"),
+    )  # fmt: skip
     ledger.commit(remove("/old", recursive=True))
+    ledger.commit(remove("/p"))
     ledger.commit(mkdir("/last"), write("/last/sparse", *holes(2**33), b"1", Chunk(HOLE, 65536)))
     return ledger
 
@@ -73,6 +80,8 @@ def test_a_new_incarnation_is_as_sound_as_the_old(database: Database) -> None:
 F = "(SELECT inode FROM dentry WHERE name = x'66' AND kind = 'file' ORDER BY inode LIMIT 1)"
 S = "(SELECT inode FROM dentry WHERE name = x'73' LIMIT 1)"
 D = "(SELECT inode FROM dentry WHERE name = x'64' LIMIT 1)"
+H = "(SELECT inode FROM dentry WHERE name = x'68' LIMIT 1)"
+L = "(SELECT inode FROM dentry WHERE name = x'6c' LIMIT 1)"
 A = "(SELECT id FROM users WHERE name = 'admin')"
 PLANTED = [
     ("clock", "UPDATE clock SET commit_number = commit_number - 1"),
@@ -119,6 +128,31 @@ PLANTED = [
     ("version", f"UPDATE version SET manifest = zeroblob(32) WHERE inode = {F} AND died = {NEVER}"),
     ("version", f"UPDATE version SET manifest = zeroblob(31) WHERE inode = {F} AND died = {NEVER}"),
     ("version", f"UPDATE version SET mode = 4096 WHERE inode = {F}"),
+    ("inode", f"DELETE FROM version WHERE inode = {H} AND died = {NEVER}"),
+    ("inode", f"UPDATE inode SET links = 1 WHERE id = {H}"),
+    ("inode", "UPDATE inode SET links = 0 WHERE id = (SELECT inode FROM dentry WHERE name = x'70')"),
+    ("dentry", "UPDATE dentry SET traced = 0 WHERE name = x'68'"),
+    ("dentry", "UPDATE dentry SET traced = 0 WHERE name = x'6f'"),
+    ("dentry", f"UPDATE dentry SET traced = 0 WHERE inode = {D}"),
+    ("dentry", f"UPDATE dentry SET traced = 2 WHERE inode = {F}"),
+    ("dentry", "UPDATE dentry SET traced = 0 WHERE name = x'70' AND parent = 1"),
+    ("dentry", "UPDATE dentry SET born = 1 WHERE name = x'68'"),
+    ("version", f"UPDATE version SET born = born + 1 WHERE inode = {F} AND died = {NEVER}"),
+    ("version", f"UPDATE version SET mtime_sub_ns = 1000 WHERE inode = {F}"),
+    ("version", f"UPDATE version SET mtime_sub_ns = -1 WHERE inode = {F}"),
+    ("version", f"UPDATE version SET mtime_set = 1000 WHERE inode = {F}"),
+    ("version", f"UPDATE version SET target = x'61', size = 3 WHERE inode = {F}"),
+    ("version", f"UPDATE version SET target = x'', size = 0 WHERE inode = {L}"),
+    ("version", f"UPDATE version SET size = 2 WHERE inode = {L}"),
+    ("version", f"UPDATE version SET policy = 'all' WHERE inode = {F}"),
+    ("version", f"UPDATE version SET policy = 'most' WHERE inode = {D}"),
+    ("version", "DELETE FROM xattr_set"),
+    ("version", f"UPDATE version SET xattrs = x'01' WHERE inode = {F}"),
+    ("xattr_set", "UPDATE xattr_set SET refs = refs + 1"),
+    ("xattr_set", f"UPDATE version SET xattrs = x'' WHERE inode = {H}"),
+    ("xattr_set", "UPDATE xattr_set SET entries = x'90'"),
+    ("xattr_set", f"INSERT INTO xattr_set VALUES (x'{hash_bytes(b'junk').hex()}', 0, x'{b'junk'.hex()}')"),
+    ("xattr_set", f"INSERT INTO xattr_set VALUES (x'{hash_bytes(b'').hex()}', 0, x'')"),
     ("leaf", "UPDATE leaf SET refs = refs + 1 WHERE size = 300 - 44"),
     ("leaf", f"UPDATE version SET manifest = x'', size = 0 WHERE inode = {F} AND died = {NEVER}"),
     ("leaf", "UPDATE leaf SET size = size + 1"),
