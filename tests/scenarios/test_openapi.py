@@ -40,8 +40,8 @@ CALLERS = (NOBODY, USER, ADMIN, SERVER)
 RIGHT, WRONG, VAIN = 8, 4, 1
 #: Rules between two values, or about the calendar, that no schema can tell.
 EXCUSED = {
-    "commit", "verify_groups", "renew_session", "stat", "list", "open", "find", "usage", "put_chunks",
-    "forward_chunks",
+    "commit", "verify_groups", "renew_session", "stat", "list", "open", "find", "usage", "log", "diff",
+    "put_chunks", "forward_chunks",
 }  # fmt: skip
 #: What callers hear who may not call: at the door, before anything they said is read.
 REFUSALS = {"unauthenticated", "token_invalid", "forbidden", "method_not_allowed", "not_found", "bad_request"}
