@@ -1,8 +1,8 @@
-"""What `--at` may say: a commit number, a time, how long ago, or the name of a snapshot.
+"""What `--at` may say: a commit number, a time, how long ago, the name of a snapshot, or now.
 
 `41` is a commit; `2026-11-22T10:00Z` (RFC 3339, seconds optional, zone required) a time;
-`10m` (s, m, h, d, w) so long before the server's now. What begins with a letter is a snapshot's name:
-nothing else does. Pure, any thread.
+`10m` (s, m, h, d, w) so long before the server's now. `now` is the newest commit; whatever else begins
+with a letter is a snapshot's name: nothing else does. Pure, any thread.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cairnfs.errors import BadRequest
 #: The years 1 to 9999 but for their outermost days: in every zone a date can be made of it.
 EARLIEST_US, LATEST_US = -62_135_510_400_000_000, 253_402_214_400_000_000
 
+NOW = "now"
 #: The longest name of a snapshot.
 SNAPSHOT_NAME_MAX = 64
 
@@ -30,7 +31,7 @@ _SNAPSHOT = re.compile(rf"[A-Za-z][A-Za-z0-9._-]{{0,{SNAPSHOT_NAME_MAX - 1}}}")
 
 
 class Moment(NamedTuple):
-    """Exactly one of the four is set."""
+    """One of the four is set at most; none means now."""
 
     commit: int | None = None
     at_us: int | None = None
@@ -42,6 +43,8 @@ def parse(text: str) -> Moment:
     """Read what `--at` says. Raises BadRequest on anything else."""
     if re.fullmatch(r"[0-9]{1,18}", text):
         return Moment(commit=int(text))
+    if text == NOW:
+        return Moment()
     if text[:1].isascii() and text[:1].isalpha():
         return Moment(snapshot=snapshot_name(text))
     if (ago_us := age_us(text)) is not None:
@@ -66,7 +69,7 @@ def age_us(text: str) -> int | None:
 
 def snapshot_name(text: str) -> str:
     """A name that a snapshot may have. Raises BadRequest."""
-    if not _SNAPSHOT.fullmatch(text):
+    if not _SNAPSHOT.fullmatch(text) or text == NOW:
         raise BadRequest(
             f"a snapshot cannot be called {text[:80]!r}",
             hint=f"names have 1 to {SNAPSHOT_NAME_MAX} of A-Z, a-z, 0-9, '.', '_', '-', a letter first",

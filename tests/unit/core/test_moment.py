@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from cairnfs.core.moment import EARLIEST_US, LATEST_US, Moment, parse
+from cairnfs.core.moment import EARLIEST_US, LATEST_US, Moment, parse, snapshot_name
 from cairnfs.errors import BadRequest
 
 NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
@@ -29,6 +29,8 @@ NOON_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
         ("1w", Moment(ago_us=604_800_000_000)),
         ("0m", Moment(ago_us=0)),
         ("yesterday", Moment(snapshot="yesterday")),
+        ("now", Moment()),
+        ("Now", Moment(snapshot="Now")),
         ("m", Moment(snapshot="m")),
         ("Before_1.0-rc.2", Moment(snapshot="Before_1.0-rc.2")),
         ("T" + "0" * 63, Moment(snapshot="T" + "0" * 63)),
@@ -54,3 +56,9 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_the_outermost_times_of_files_are_dates_in_every_zone(at_us: int, hours: int) -> None:
     when = datetime.fromtimestamp(at_us / 1_000_000, UTC).astimezone(timezone(timedelta(hours=hours)))
     assert 1 <= when.year <= 9999
+
+
+def test_now_is_no_name_of_a_snapshot() -> None:
+    assert snapshot_name("nowadays") == "nowadays"
+    with pytest.raises(BadRequest):
+        snapshot_name("now")

@@ -70,6 +70,8 @@ def meant(tx: Tx, clock: ClockRow, at: Moment) -> CommitNumber:
         if found is None:
             raise NoSuchSnapshot(f"there is no snapshot named {at.snapshot}")
         return found.commit_number
+    if at == Moment():
+        return clock.commit_number
     when_us = at.at_us if at.at_us is not None else tx.now_us() - (at.ago_us or 0)
     number = None if when_us < 0 else commits.newest_at(tx, when_us)
     if number is None:
