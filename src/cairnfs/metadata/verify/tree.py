@@ -116,17 +116,19 @@ def _check_traces(report: Report) -> None:
 def _check_parents(report: Report) -> None:
     """What a name is in lives throughout its span, and so does what it leads to; only below an orphan may
     names outlive it."""
-    lives = "SELECT inode, min(born) AS born, max(died) AS died FROM version GROUP BY inode"
     for which, column in (("directory", "parent"), ("inode", "inode")):
+        # Looked up one by one: a join of both whole tables may be planned as a loop in a loop.
+        lives = f"FROM version AS v WHERE v.inode = d.{column}"
         report.none(
             "dentry",
             lambda row, which=which: (  # type: ignore[misc]
                 f"{_name(row)} lives from {row[2]} to {row[3]}, its {which} from {row[4]} to {row[5]}"
             ),
-            "SELECT d.parent, d.name, d.born, d.died, p.born, p.died FROM dentry AS d"
-            f" LEFT JOIN ({lives}) AS p ON p.inode = d.{column} LEFT JOIN inode AS i ON i.id = d.parent"
-            " WHERE p.born IS NULL OR i.kind IS NULL OR i.kind <> 'directory' OR d.born < p.born"
-            f" OR (d.died > p.died AND d.died <> {NEVER})",
+            "SELECT parent, name, born, died, first, last FROM (SELECT d.parent, d.name, d.born, d.died,"
+            f" (SELECT min(v.born) {lives}) AS first, (SELECT max(v.died) {lives}) AS last,"
+            " (SELECT i.kind FROM inode AS i WHERE i.id = d.parent) AS kind FROM dentry AS d) AS l"
+            " WHERE first IS NULL OR kind IS NULL OR kind <> 'directory' OR born < first"
+            f" OR (died > last AND died <> {NEVER})",
         )
     report.none(
         "dentry",
