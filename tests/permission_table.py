@@ -10,7 +10,6 @@ what it judges finds nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -250,8 +249,3 @@ def told(differences: Sequence[tuple[Case, str]]) -> str:
     lines = [f"{case} -- but it was {answer or 'allowed'}" for case, answer in differences]
     rest = len(lines) - 40
     return "\n".join(lines[:40]) + (f"\nand {rest} more" if rest > 0 else "")
-
-
-def name_of(case: Case) -> str:
-    """The same for the same case whatever else is in the table, for a share of the cases."""
-    return hashlib.blake2b(repr(case[1:]).encode(), digest_size=4).hexdigest()

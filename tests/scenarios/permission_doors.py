@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
+from cairnfs.client import history
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.errors import NotFound
 from tests.permission_table import FOREIGN_GROUP, KEEPER, OTHER_GROUP
@@ -99,6 +100,12 @@ CLIENT: dict[str, Asking] = {
     "copy-to": lambda f, c, _, __: f.copy(f"{c}/o/g", f"{c}/a/d/n"),
     "copy-onto": lambda f, c, _, __: f.copy(f"{c}/o/g", f"{c}/a/d/f"),
     "copy-onto-behind-symlink": lambda f, c, _, __: f.copy(f"{c}/o/g", f"{c}/a/d/s"),
+    "copy-tree-from": lambda f, c, _, __: f.copy_tree(f"{c}/a/d/e", f"{c}/o/n"),
+    "copy-tree-to": lambda f, c, _, __: f.copy_tree(f"{c}/o/p", f"{c}/a/d/n"),
+    "copy-tree-over": lambda f, c, _, __: f.copy_tree(f"{c}/o/p", f"{c}/a/d/e", replace=True),
+    "history": lambda f, c, _, __: _all(history.history(f.connection, f"{c}/a/d/f")),
+    "log": lambda f, c, _, __: _all(history.log(f.connection, f"{c}/a/d/f", limit=1)),
+    "find": lambda f, c, _, __: _all(f.find(f"{c}/a/d/f")),
 }
 
 
@@ -172,6 +179,11 @@ CLI: dict[str, str] = {
     "copy-from-the-past": "cp --at {at} {c}/a/d/f {c}/o/n",
     "copy-to": "cp {c}/o/g {c}/a/d/n",
     "copy-onto": "cp {c}/o/g {c}/a/d/f",
+    "copy-tree-from": "cp -r {c}/a/d/e {c}/o/n",
+    "copy-tree-to": "cp -r {c}/o/p {c}/a/d/n",
+    "history": "history {c}/a/d/f",
+    "log": "log -n 1 {c}/a/d/f",
+    "find": "find {c}/a/d/f",
 }
 
 

@@ -10,20 +10,25 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 
 from cairnfs.core.permissions import Person
-from cairnfs.errors import CairnError, NotFound
-from cairnfs.ids import CommitNumber, UserId
+from cairnfs.errors import CairnError, Forbidden, NotFound
+from cairnfs.ids import CommitNumber, Path, UserId
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops import changes, diff, du, find, history, log
 from cairnfs.metadata.ops.change_user import ChangeUser
+from cairnfs.metadata.ops.changes import Position
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import Looked, look_below
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.metadata.ops.user_groups import CreateGroup
-from cairnfs.metadata.rows import fileservers
+from cairnfs.metadata.rows import clock, fileservers
 from cairnfs.testing.ledger import NEVER_LATE, Ledger
 from cairnfs.wire import problems
 from cairnfs.wire.commits import CommitReply, CommitRequest, Operation
 from cairnfs.wire.directory import Entry, PathText, StatRequest, XattrsRequest
+from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest, PathChange
 from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
+from cairnfs.wire.search import FindRequest, UsageRequest
 from tests.permission_table import (
     ADMIN,
     CHANGES,
@@ -38,6 +43,7 @@ from tests.permission_table import (
     Case,
     world,
 )
+from tests.unit.metadata.copying import Copying
 
 #: Cases of which the trees are made in one commit.
 _AT_ONCE = 50
@@ -114,13 +120,25 @@ class World:
         try:
             if case.verb in CHANGES:
                 self.commit(CHANGES[case.verb](case.path, case.who, str(at)), who=case.who)
+            elif case.verb in _TREES:
+                source, target = (case.path + one for one in _TREES[case.verb])
+                replace = case.verb == "copy-tree-over"
+                Copying(self.ledger, source, target, person=self.people[case.who], replace=replace).run()
             else:
-                _READS[case.verb](self, case.path, case.who)
+                self._read(case, at)
         except CairnError as error:
             assert self.ledger.newest() == before, f"{case}: refused, and yet there was a commit"
             return error.code
-        assert self.ledger.newest() == before + (case.verb in CHANGES), case
+        assert self.ledger.newest() == before + (case.verb not in READS), case
         return ""
+
+    def _read(self, case: Case, at: int) -> None:
+        if case.verb in LOOKING:
+            told = self.ledger.read(lambda tx: LOOKING[case.verb](tx, self.people[case.who], case.path, at))
+            if not told:
+                raise Forbidden("it was not found")
+        else:
+            _READS[case.verb](self, case.path, case.who)
 
 
 def world_of_all() -> list[Operation]:
@@ -159,4 +177,49 @@ _READS: dict[str, Callable[[World, str, str], object]] = {
     "get-xattrs": lambda w, c, who: w.xattrs(f"{c}/a/d/f", who=who),
     "get-xattrs-behind-symlink": lambda w, c, who: w.xattrs(f"{c}/a/d/s", who=who),
 }
-VERBS = frozenset(CHANGES) | frozenset(_READS)
+#: Whether what is looked for is told.
+LOOKING: dict[str, Callable[[Tx, Person, str, int], bool]] = {
+    "history": lambda tx, who, c, _: bool(history.page(tx, who, HistoryRequest(path=f"{c}/a/d/f")).items),
+    "log": lambda tx, who, c, _: _in_the_log(tx, who, f"{c}/a/d/f", f"{c}/a/d/f"),
+    "diff": lambda tx, who, c, at: (
+        not diff.page(tx, who, DiffRequest(path=f"{c}/a/d/f", a=str(at), b="0s")).differences
+    ),
+    "find": lambda tx, who, c, _: _finds(tx, who, f"{c}/a/d/f", f"{c}/a/d/f", None),
+    "find-below": lambda tx, who, c, _: _finds(tx, who, f"{c}/a/d", f"{c}/a/d/f", "f"),
+    "find-from-afar": lambda tx, who, c, _: _finds(tx, who, c, f"{c}/a/d/f", "f"),
+    "find-from-afar-by-walking": lambda tx, who, c, _: _finds(tx, who, c, f"{c}/a/d/f", None),
+    "log-from-afar": lambda tx, who, c, _: _in_the_log(tx, who, c, f"{c}/a/d/f"),
+    "changes-from-afar": lambda tx, who, c, at: any(
+        one.path == f"{c}/a/d/f" for one in _changes(tx, who, c, at)
+    ),
+    "usage-from-afar": lambda tx, who, c, _: du.usage(tx, who, UsageRequest(path=c)).closed == 0,
+}
+#: Trees that are copied: from where, to where.
+_TREES = {
+    "copy-tree-from": ("/a/d/e", "/o/n"),
+    "copy-tree-to": ("/o/p", "/a/d/n"),
+    "copy-tree-over": ("/o/p", "/a/d/e"),
+}
+READS = frozenset(_READS) | frozenset(LOOKING)
+VERBS = READS | frozenset(CHANGES) | frozenset(_TREES)
+
+
+def _in_the_log(tx: Tx, who: Person, path: str, wanted: str) -> bool:
+    commits = log.page(tx, who, LogRequest(path=path)).commits
+    return any(one.path == wanted for commit in commits for one in commit.changes)
+
+
+def _changes(tx: Tx, who: Person, path: str, at: int) -> Iterator[PathChange]:
+    begin = Position(CommitNumber(at - 1))
+    while True:
+        page = changes.page(tx, who, Path(path.encode()), begin, clock.read(tx).incarnation)
+        for _, event in page.events:
+            yield from event.changes
+        if page.position in (begin, Position(CommitNumber(at))):
+            return
+        begin = page.position
+
+
+def _finds(tx: Tx, who: Person, path: str, wanted: str, name: str | None) -> bool:
+    found = find.find(tx, who, FindRequest(path=path, name=name)).found
+    return any(one.path == wanted for one in found)

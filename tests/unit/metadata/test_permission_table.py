@@ -40,14 +40,15 @@ def test_each_verb_of_the_table_is_asked_and_none_besides() -> None:
 
 def test_the_table(world: World) -> None:
     some = cases()
-    assert len(some) > 900
+    assert len(some) > 1300
     found = list(differences(world, some))
     assert not found, told(found)
 
 
-def test_the_table_on_postgresql(postgres_dsn: str) -> None:
+def test_some_of_the_table_on_postgresql(postgres_dsn: str) -> None:
+    some = [case for case in cases() if case.number % 4 == 0]
     with closing(PostgresDatabase(postgres_dsn, SystemClock())) as database:
-        found = list(differences(World(Ledger(database)), cases()))
+        found = list(differences(World(Ledger(database)), some))
     assert not found, told(found)
 
 
