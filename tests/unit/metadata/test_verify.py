@@ -164,6 +164,14 @@ PLANTED = [
     ("chunk", "INSERT INTO chunk VALUES (zeroblob(32), 1, 1, 3)"),  # that is a hole's name
     ("chunk", "UPDATE chunk SET copies = 1"),
     ("chunk", "UPDATE chunk SET size = 0"),
+    ("change", "INSERT INTO change VALUES (4711, x'90')"),
+    ("change", "UPDATE change SET entries = x'c1'"),
+    ("change", "UPDATE change SET entries = x'90'"),  # a change of nothing
+    ("snapshot", "INSERT INTO snapshot VALUES ('later', 4711, 1, 0)"),
+    ("snapshot", "INSERT INTO snapshot VALUES ('41', 1, 1, 0)"),
+    ("detached", "INSERT INTO detached VALUES (4711, 1)"),
+    ("detached", f"INSERT INTO detached VALUES ({F}, 1)"),
+    ("detached", "INSERT INTO detached SELECT inode, 1 FROM dentry WHERE kind = 'directory' LIMIT 1"),
     ("orphan", "UPDATE orphan SET died = died - 1"),
     ("orphan", "INSERT INTO orphan VALUES (1, 1)"),
     ("orphan", f"INSERT INTO orphan VALUES ({F}, 1)"),
