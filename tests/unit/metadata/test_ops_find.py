@@ -168,6 +168,29 @@ def test_directories_that_one_may_not_read_are_counted_and_tell_nothing(ledger: 
         paths(ledger, "/d/closed/in", person=ann)
 
 
+@pytest.mark.usefixtures("small")
+def test_a_closed_directory_is_counted_once_wherever_a_page_ends(ledger: Ledger) -> None:
+    ann = ledger.person("ann")
+    ledger.commit(mkdir("/d"), *[mkdir(f"/d/{n}", mode=0o700 if n % 2 else 0o755) for n in range(8)])
+    ledger.commit(*[mkdir(f"/d/{n}/in") for n in range(8)])
+    for rows in range(1, 20):
+        for limit in (1, 2, 3, 1000):
+            finding.WALK_ROWS = rows
+            found = list(pages(ledger, "/d", person=ann, limit=limit))
+            assert sum(page.closed for page in found) == 4
+            assert sum(len(page.found) for page in found) == 13
+
+
+def test_what_is_too_deep_for_a_path_is_passed_by(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.commit(mkdir("/d"), write("/d/123456"), write("/d/abc"), write("/d/abcdef"), write("/d/b"))
+    monkeypatch.setattr(treewalk, "PATH_MAX_BYTES", 6)
+    monkeypatch.setattr(finding, "WALK_ROWS", 1)
+    monkeypatch.setattr(treewalk, "_PAGE_FIRST", 1)
+    found = list(pages(ledger, "/d"))
+    assert [one.path for page in found for one in page.found] == ["/d", "/d/abc", "/d/b"]
+    assert len(found) > 4
+
+
 def test_both_ways_follow_a_symlink_to_where_it_leads(ledger: Ledger) -> None:
     ledger.commit(mkdir("/real/in", parents=True), write("/real/in/f"))
     ledger.commit(MakeSymlink(path="/way", target="/real"))

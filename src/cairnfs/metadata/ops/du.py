@@ -21,7 +21,7 @@ from cairnfs.wire import names
 from cairnfs.wire.search import Linked, UsageReply, UsageRequest, UsageSum
 
 #: Rows that a page looks at.
-PAGE_ROWS = 4000
+PAGE_ROWS = 2000
 
 
 class Cursor(NamedTuple):
@@ -71,10 +71,12 @@ def usage(tx: Tx, person: Person, request: UsageRequest) -> UsageReply:
     if start.kind == DIRECTORY:
         prefix = path.rstrip(b"/")
         walk = Treewalk(sight, who, start.version, len(prefix), rows=PAGE_ROWS)
-        last = _add(walk, b"" if cursor is None else cursor.path, request.depth, sums)
+        _add(walk, b"" if cursor is None else cursor.path, request.depth, sums)
         closed = walk.closed
         if not walk.ended:
-            more = cursors.write(tx, Cursor(sight.clock.incarnation, sight.commit, start.version.inode, last))
+            more = cursors.write(
+                tx, Cursor(sight.clock.incarnation, sight.commit, start.version.inode, walk.last)
+            )
     return UsageReply(
         commit=sight.commit,
         incarnation=sight.clock.incarnation,
@@ -91,18 +93,15 @@ def _itself(start: Found) -> _Sum:
     return made
 
 
-def _add(walk: Treewalk, after: bytes, depth: int | None, sums: list[_Sum]) -> bytes:
-    """Walk, and add to the sums in their order; give the path that was visited last."""
-    last = after
+def _add(walk: Treewalk, after: bytes, depth: int | None, sums: list[_Sum]) -> None:
+    """Walk, and add to the sums in their order."""
     for met in walk.after(after):
-        last = met.path
         dentry, version = met.found.dentry, met.found.version
         key = _key(met.path, depth, directory=dentry.kind == DIRECTORY)
         if not sums or sums[-1].key != key:
             sums.append(_Sum(key))
         linked = dentry.traced and dentry.kind == FILE
         sums[-1].add(dentry.kind, version.size, version.inode if linked else None)
-    return last
 
 
 def _key(path: bytes, depth: int | None, *, directory: bool) -> bytes:

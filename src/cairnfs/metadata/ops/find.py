@@ -147,9 +147,7 @@ def _walk(search: _Search, cursor: Cursor) -> _Part:
     )
     told = None if cursor.reached is None else Named(Name(cursor.reached[0]), InodeId(cursor.reached[1]))
     found: list[Met] = []
-    last = cursor.path
     for met in walk.after(cursor.path):
-        last = met.path
         dentry = met.found.dentry
         if (
             search.sieve.takes_name(dentry.name)
@@ -161,7 +159,7 @@ def _walk(search: _Search, cursor: Cursor) -> _Part:
                 break
     if walk.ended:
         return _Part(found, "walk", walk.closed, None)
-    after = cursor._replace(path=last, rows=cursor.rows + walk.looked)
+    after = cursor._replace(path=walk.last, rows=cursor.rows + walk.looked)
     return _Part(found, "walk", walk.closed, after if told else _race(search, after))
 
 

@@ -8,14 +8,14 @@ with the tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cairnfs.core import names
 from cairnfs.core.names import PATH_MAX_BYTES
 from cairnfs.core.permissions import READ, WALK, Person, allowed
 from cairnfs.errors import BadCursor, CairnError
-from cairnfs.ids import InodeId, Path
+from cairnfs.ids import InodeId, Name
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import nodes
 from cairnfs.metadata.rows.nodes import Listed, Version
@@ -57,6 +57,7 @@ class Treewalk:
         self.looked = 0  #: rows so far, statements among them
         self.closed = 0
         self.ended = False
+        self.last = b""  #: the path up to which all was visited
         self._sight = sight
         self._person = person
         self._start = start
@@ -65,56 +66,63 @@ class Treewalk:
         self._levels: list[_Level] = []
 
     def after(self, path: bytes) -> Iterator[Met]:
-        """What comes after a path that was met before; empty: all. One at least, if there is one.
+        """What comes after a path that was visited last; empty: all. It gets on by one path at least.
 
-        Raises BadCursor where no such path can have been met.
+        Raises BadCursor where no such path can have been visited.
         """
-        self._begin(names.split(_checked(path)) if path else ())
-        met = False
+        self.last = path
+        self._begin(path.split(b"/") if path else [])
+        visited = False
         while self._levels:
             level = self._levels[-1]
             if not level.ahead:
                 if level.whole:
                     self._levels.pop()
                     continue
-                if met and self.looked >= self._room:
+                if visited and self.looked >= self._room:
                     return
                 self._read(level)
                 continue
             found = level.ahead.pop()
-            here = level.prefix + found.dentry.name
+            self.last = here = level.prefix + found.dentry.name
+            visited = True
             if len(here) > self._longest:
                 continue
+            opened = found.dentry.kind == DIRECTORY and self._may_read(found.version)
             yield Met(here, found)
-            met = True
-            if found.dentry.kind == DIRECTORY:
-                self._enter(found.version, here + b"/")
+            if opened:
+                self._levels.append(_Level(found.version.inode, here + b"/"))
         self.ended = True
 
-    def _begin(self, way: tuple[bytes, ...]) -> None:
+    def _begin(self, way: Sequence[bytes]) -> None:
         """Come to where the walk was: behind the last of these names."""
+        if not way:
+            if self._may_read(self._start):
+                self._levels.append(_Level(self._start.inode, b""))
+            return
         version, prefix = self._start, b""
-        for name in way:
-            if not self._enter(version, prefix, name):
-                return
-            dentry = self._sight.view.lookup(self._levels[-1].inode, names.name(name))
+        for at, name in enumerate(way, 1):
+            if not self._may_read(version):
+                return  # closed meanwhile
+            self._levels.append(_Level(version.inode, prefix, name))
+            dentry = self._sight.view.lookup(version.inode, _checked(name))
             self.looked += _STATEMENT
-            if dentry is None:
+            if dentry is None or (dentry.kind != DIRECTORY and at < len(way)):
                 raise BadCursor("no walk here gave this cursor")
             version = self._sight.view.version(dentry.inode)
             prefix += name + b"/"
-            if dentry.kind != DIRECTORY:
-                if name is not way[-1]:
-                    raise BadCursor("no walk here gave this cursor")
-                return
-        self._enter(version, prefix)
+            # Whether it is closed was told when it was met.
+            if at == len(way) and dentry.kind == DIRECTORY and self._listed(version):
+                self._levels.append(_Level(version.inode, prefix))
 
-    def _enter(self, version: Version, prefix: bytes, after: bytes = b"") -> bool:
-        if not allowed(self._person, version.owner, version.owner_group, version.mode, READ | WALK):
-            self.closed += 1
-            return False
-        self._levels.append(_Level(version.inode, prefix, after))
-        return True
+    def _may_read(self, version: Version) -> bool:
+        """Whether a directory may be entered; else it is counted."""
+        listed = self._listed(version)
+        self.closed += not listed
+        return listed
+
+    def _listed(self, version: Version) -> bool:
+        return allowed(self._person, version.owner, version.owner_group, version.mode, READ | WALK)
 
     def _read(self, level: _Level) -> None:
         page = nodes.page(self._sight.view.tx, level.inode, level.after, level.width, self._sight.view.at)
@@ -127,8 +135,8 @@ class Treewalk:
         level.ahead = page
 
 
-def _checked(path: bytes) -> Path:
+def _checked(name: bytes) -> Name:
     try:
-        return names.path(b"/" + path)
+        return names.name(name)
     except CairnError as error:
         raise BadCursor("no walk gave this cursor") from error
