@@ -27,6 +27,7 @@ _LOOK_THEMSELVES = frozenset(
         endpoints.LIST,
         endpoints.OPEN,
         endpoints.COMMIT,
+        endpoints.SETTLE,
         endpoints.BEGIN_SESSION,
         endpoints.RENEW_SESSION,  # nobody who was shut out has a session
     )

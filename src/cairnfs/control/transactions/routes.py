@@ -76,7 +76,8 @@ class TransactionRoutes:
         """The outcome of a commit whose answer was lost."""
         if not _ID.fullmatch(request.request_id):
             raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
-        operation = Settle(context.user.user_id, RequestId(request.request_id), deadline=context.deadline)
+        who = person(context)
+        operation = Settle(who.user_id, RequestId(request.request_id), deadline=context.deadline, asker=who)
         return await self._driver.submit(operation)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
+from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest
 from cairnfs.ids import RequestId, UserId
 from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey
@@ -27,11 +28,17 @@ class Settle:
     reply_key = None
     answer_type = None
 
-    def __init__(self, user: UserId, request: RequestId, *, deadline: float) -> None:
-        """`deadline` in seconds of the monotonic clock. Raises BadRequest for what no id can be."""
+    def __init__(
+        self, user: UserId, request: RequestId, *, deadline: float, asker: Person | None = None
+    ) -> None:
+        """`deadline` in seconds of the monotonic clock; `asker`: who is to be looked up, none: nobody.
+
+        Raises BadRequest for what no id can be.
+        """
         if not _REQUEST_ID.fullmatch(request):
             raise BadRequest("request_id has 1 to 64 letters, digits, - or _")
         self.deadline = deadline
+        self._asker = asker
         self._user = user
         self._request = request
 
@@ -40,7 +47,9 @@ class Settle:
         return []
 
     def apply(self, state: State) -> SettleReply:
-        """The recorded outcome, or `aborted` recorded now."""
+        """The recorded outcome, or `aborted` recorded now. Raises Unauthenticated for who was shut out."""
+        if self._asker is not None:
+            state.people.now(self._asker)
         known = state.reply(self._user, self._request)
         if known is None:
             state.answer(ReplyKey(self._user, self._request, b""), ABORTED, b"")
