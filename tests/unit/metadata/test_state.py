@@ -14,7 +14,20 @@ from cairnfs.metadata.rows import clock, commits
 from cairnfs.metadata.rows.replies import COMMITTED, ReplyKey
 from cairnfs.metadata.state import State, WantEmpty
 from cairnfs.metadata.state.journal import Journal
-from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
+from cairnfs.testing.ledger import (
+    Ledger,
+    attributes_of,
+    chattr,
+    copy,
+    link,
+    mkdir,
+    remove,
+    rename,
+    setxattr,
+    symlink,
+    write,
+)
+from cairnfs.wire.commits import Attributes
 from tests.unit.metadata.counting import Counting
 
 
@@ -57,6 +70,48 @@ def test_the_statements_of_a_batch_do_not_grow_with_it(database: Database) -> No
     print(seen)
     ledger.reap()
     ledger.verify()
+
+
+def test_nor_do_those_of_links_and_attributes(database: Database) -> None:
+    ledger = Ledger(database)
+    ledger.user_group("staff", ledger.person("ann"))
+    for n in range(8):
+        ledger.commit(mkdir(f"/{n}/sub", parents=True), symlink(f"/{n}/to", "sub"))
+
+    def own(n: int) -> Attributes:
+        return attributes_of(owner="ann", group="staff", mode=0o600, xattrs={b"user.n": b"%d" % (n % 9)})
+
+    makers: dict[str, Callable[[int], Any]] = {
+        "create": lambda n: write(f"/{n % 8}/sub/{n}", b"%d" % n, attributes=own(n)),
+        "write behind a symlink": lambda n: write(f"/{n % 8}/to/{n}", b"other %d" % n),
+        "symlink": lambda n: symlink(f"/{n % 8}/sub/s{n}", f"{n}"),
+        "write what it leads to": lambda n: write(f"/{n % 8}/to/s{n}", b"another %d" % n),
+        "link": lambda n: link(f"/{n % 8}/sub/{n}", f"/{n % 8}/l{n}"),
+        "link again": lambda n: link(f"/{n % 8}/sub/{n}", f"/{(n + 1) % 8}/sub/m{n}"),
+        "setattr": lambda n: chattr(f"/{n % 8}/to/{n}", owner="admin", group="staff", mtime_us=n),
+        "setxattr": lambda n: setxattr(f"/{n % 8}/to/{n}", "user.a", b"%d" % (n % 7)),
+        "copy": lambda n: copy(f"/{n % 8}/sub/{n}", f"/{n % 8}/sub/c{n}", preserve=True),
+        "copy over": lambda n: copy(f"/{n % 8}/to/{n}", f"/{n % 8}/to/c{n}"),
+        "rename a link": lambda n: rename(f"/{n % 8}/l{n}", f"/{n % 8}/k{n}"),
+        "rename over a link": lambda n: rename(f"/{n % 8}/sub/c{n}", f"/{n % 8}/k{n}"),
+        "remove a link": lambda n: remove(f"/{n % 8}/sub/{n}"),
+        "remove the last": lambda n: remove(f"/{(n + 1) % 8}/sub/m{n}"),
+        "remove a symlink": lambda n: remove(f"/{n % 8}/to/s{n}"),
+    }
+    for verb, make in makers.items():
+        alone = counted(ledger, [ledger.prepared(make(1000))])
+        together = counted(ledger, [ledger.prepared(make(n)) for n in range(64)])
+        in_one = counted(ledger, [ledger.prepared(*[make(n) for n in range(2000, 2300)])])
+        assert max(len(together), len(in_one)) <= len(alone) <= 24, (verb, in_one)
+    ledger.verify()
+
+
+def test_emptying_a_directory_and_removing_it_asks_once(ledger: Ledger) -> None:
+    ledger.commit(mkdir("/d"), *[write(f"/d/{n}") for n in range(300)])
+    few = counted(ledger, [ledger.prepared(*[remove(f"/d/{n}") for n in range(100)])])
+    rest = [remove(f"/d/{n}") for n in range(100, 300)]
+    all_of_it = counted(ledger, [ledger.prepared(*rest, remove("/d"))])
+    assert len(all_of_it) <= len(few) + 2
 
 
 def test_a_base_without_receipts_costs_no_statement_a_file(ledger: Ledger) -> None:

@@ -146,6 +146,7 @@ class Tree:
         """Let a name be found from its inode, for which another one is about to begin."""
         if dentry.traced:
             return
+        self._stored.setdefault(dentry.inode, [])  # what is not traced has no other name
         put, key = self._journal.put, (dentry.parent, dentry.name, dentry.born)
         traced = msgspec.structs.replace(dentry, traced=1)
         if key in self.born_names:
@@ -163,6 +164,8 @@ class Tree:
 
     def count_names(self, dentry: Dentry) -> int:
         """How many live names there are of the file that this one leads to, below orphans too."""
+        if not dentry.traced:
+            return 1
         self._load_names([dentry.inode])
         stored = len(self._stored[dentry.inode]) or int(dentry.inode not in self.born_inodes)
         return stored + self.links.get(dentry.inode, 0)
