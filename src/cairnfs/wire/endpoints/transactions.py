@@ -59,7 +59,6 @@ COPY = Endpoint(
     (
         *PATHS,
         *HISTORY,
-        e.SymlinkLoop,
         e.Exists,
         e.RootIsFixed,
         e.RequestReused,
