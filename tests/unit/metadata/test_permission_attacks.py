@@ -328,6 +328,16 @@ def test_nobody_is_given_things_who_is_no_person(world: World) -> None:
         world.commit(setattr_("/f", owner="crew"))
 
 
+def test_nobody_signs_up_as_what_is_no_person(ledger: Ledger) -> None:
+    for name in ("-", "#17", "fileserver:1", "Root", "root\n", " root", ""):
+        with pytest.raises(e.BadName):
+            ledger.person(name)
+    # A name is a name: here that of root gives no right.
+    root = ledger.person("root")
+    with pytest.raises(e.Forbidden):
+        ledger.commit(MakeDirectory(path="/x"), person=root)
+
+
 def test_a_directory_on_the_way_is_asked_again_within_a_commit(world: World) -> None:
     world.commit(a_directory("/d", 0o755, OTHER), a_file("/d/f", 0o666, OTHER))
     for closing in (0o600, 0o000):
