@@ -19,6 +19,7 @@ from cairnfs.core import xattrs
 from cairnfs.errors import Exists, IsADirectory
 from cairnfs.testing.cluster import Cluster, cluster
 from cairnfs.wire.commits import OPERATIONS_MAX
+from tests.oddities import ROOT
 
 
 @pytest.fixture
@@ -123,6 +124,7 @@ async def test_names_that_were_one_file_and_no_more_are_none_in_cairn_either(
     assert len(set(inodes)) == 3
 
 
+@pytest.mark.skipif(not ROOT, reason="only the super user can read what shuts out its owner")
 async def test_directories_that_shut_out_their_owner_are_shut_when_all_is_in_them(
     files: Filesystem, here: Cluster, tmp_path: Path
 ) -> None:

@@ -213,7 +213,7 @@ class GetTree:
         local, within = self._local_path(path), over[-1]
         within.more()
         if entry.kind == "directory":
-            new = await on_disk(make_inside, local, entry.mode)
+            new = await on_disk(make_inside, local, entry.mode, kept is not None)
             self._directories += 1
             over.append(Unfinished(path, local, entry.mode, kept, new, within, self._skips))
             return

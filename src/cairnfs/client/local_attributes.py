@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -84,6 +85,9 @@ def give(path: bytes, kept: Kept, kind: Kind) -> list[str]:
     lost: list[str] = []
     with local_errors(path):
         owned = _give_owners(path, kept, lost)
+        if kept.xattrs and kind != "symlink":
+            # Whoever sets them has to be allowed to write.
+            os.chmod(path, stat.S_IMODE(os.lstat(path).st_mode) | stat.S_IWUSR)
         for name, value in kept.xattrs.items():
             _give_xattr(path, name, value, lost)
         if kind != "symlink":

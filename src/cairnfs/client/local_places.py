@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 
 from cairnfs.client.local_attributes import Kept, give
 from cairnfs.client.local_files import LocalPath, local_errors
@@ -35,10 +36,11 @@ def make_root(path: LocalPath, mode: int) -> bool:
         return True
 
 
-def make_inside(path: bytes, mode: int) -> bool:
+def make_inside(path: bytes, mode: int, reopen: bool = False) -> bool:
     """Make a directory in a directory of the tree. Whether it is new. A symlink gives way.
 
-    The owner of a new one may write into it until it is finished: what is in it comes after it.
+    The owner of a new one, with `reopen` of any, may write into it until it is finished: what is in it comes
+    after it.
     """
     with local_errors(path):
         try:
@@ -46,6 +48,9 @@ def make_inside(path: bytes, mode: int) -> bool:
         except FileNotFoundError:
             there = None
         if there is not None and stat.S_ISDIR(there.st_mode):
+            if reopen and there.st_mode & _OWNER_ALL != _OWNER_ALL:
+                with suppress(PermissionError):  # whose it is decides; what is in it may be there already
+                    os.chmod(path, stat.S_IMODE(there.st_mode) | _OWNER_ALL)
             return False
         if there is not None and stat.S_ISLNK(there.st_mode):
             os.unlink(path)

@@ -49,6 +49,14 @@ def test_files_are_given_to_who_has_the_same_name(tmp_path: Path) -> None:
     assert (status.st_uid, status.st_gid) == (65534, 65534)
 
 
+def test_what_may_not_be_written_has_attributes_too(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    (tmp_path / "f").chmod(0o400)
+    assert give(os.fsencode(tmp_path / "f"), kept(mode=0o400, xattrs={b"user.a": b"1"}), "file") == []
+    assert os.getxattr(tmp_path / "f", "user.a") == b"1"
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o400
+
+
 def test_more_attributes_than_cairn_keeps_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "f").write_bytes(b"")
     for number in range(4):

@@ -50,6 +50,14 @@ def test_a_directory_is_finished_when_all_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "d").chmod(0o700)
 
 
+def test_a_closed_directory_is_reopened_where_it_gets_its_mode_anew(tmp_path: Path) -> None:
+    for reopen, mode in ((False, 0o500), (True, 0o700)):
+        (tmp_path / "d").mkdir(exist_ok=True)
+        (tmp_path / "d").chmod(0o500)
+        assert not make_inside(raw(tmp_path / "d"), 0o500, reopen)
+        assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == mode
+
+
 def test_symlinks_are_made_over_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"")
     (tmp_path / "d").mkdir()
