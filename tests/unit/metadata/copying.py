@@ -12,8 +12,30 @@ from cairnfs.metadata.ops import copy_tree
 from cairnfs.metadata.ops.copy_tree import Asked, Begun
 from cairnfs.metadata.ops.detached import AddPage, AttachTree, BeginTree
 from cairnfs.metadata.rows.replies import ReplyKey
-from cairnfs.testing.ledger import NEVER_LATE, Ledger, raw
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, raw, write
+from cairnfs.wire.commits import Attributes, Link, MakeSymlink, SetAttributes, SetXattr
 from cairnfs.wire.copies import CopyReply
+
+#: A time that a file of the planted tree was given.
+OLD_US = 1_600_000_000_123_456
+
+
+def planted(ledger: Ledger) -> None:
+    """A tree with one of everything below /d."""
+    ledger.commit(
+        mkdir("/d", mode=0o750),
+        mkdir("/d/sub"),
+        mkdir("/d/empty"),
+        write("/d/a", b"one", mode=0o640, mtime_us=OLD_US),
+        write("/d/sub/b", b"two", b"three"),
+        write(b"/d/\xff not utf-8", b"one"),
+        write("/d/nothing"),
+        MakeSymlink(path="/d/link", target="../elsewhere"),
+        Link(path="/d/a", target="/d/sub/also a"),
+        SetXattr(path="/d/a", name="user.colour", value=b"red"),
+        SetXattr(path="/d/a", name="trusted.secret", value=b"x"),
+        SetAttributes(path="/d/sub", attributes=Attributes(mtime_us=OLD_US, mtime_sub_ns=789), policy="all"),
+    )
 
 
 class Copying:

@@ -20,24 +20,19 @@ from cairnfs.errors import (
     NotFound,
     RootIsFixed,
 )
-from cairnfs.ids import NEVER
 from cairnfs.metadata import replies
 from cairnfs.metadata.databases.postgres import PostgresDatabase
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
-from cairnfs.metadata.ops import copy_tree, detached
-from cairnfs.metadata.ops.detached import AbandonTrees
+from cairnfs.metadata.ops import copy_tree
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.settle import Settle
 from cairnfs.metadata.rows import replies as reply_rows
 from cairnfs.metadata.state import changes
-from cairnfs.testing.clock import ManualClock
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, remove, rename, write
-from cairnfs.wire.commits import Attributes, Link, MakeSymlink, Operation, SetAttributes, SetXattr
+from cairnfs.wire.commits import Attributes, Link, Operation, SetAttributes
 from cairnfs.wire.directory import Entry, PathText, XattrsRequest
-from tests.unit.metadata.copying import Copying
-
-OLD_US = 1_600_000_000_123_456
+from tests.unit.metadata.copying import OLD_US, Copying, planted
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -52,24 +47,6 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[Ledger]:
         made = Ledger(database)
         yield made
         made.verify()
-
-
-def planted(ledger: Ledger) -> None:
-    """A tree with one of everything below /d."""
-    ledger.commit(
-        mkdir("/d", mode=0o750),
-        mkdir("/d/sub"),
-        mkdir("/d/empty"),
-        write("/d/a", b"one", mode=0o640, mtime_us=OLD_US),
-        write("/d/sub/b", b"two", b"three"),
-        write(b"/d/\xff not utf-8", b"one"),
-        write("/d/nothing"),
-        MakeSymlink(path="/d/link", target="../elsewhere"),
-        Link(path="/d/a", target="/d/sub/also a"),
-        SetXattr(path="/d/a", name="user.colour", value=b"red"),
-        SetXattr(path="/d/a", name="trusted.secret", value=b"x"),
-        SetAttributes(path="/d/sub", attributes=Attributes(mtime_us=OLD_US, mtime_sub_ns=789), policy="all"),
-    )
 
 
 def look(ledger: Ledger, top: str, at: int | str | None = None) -> dict[bytes, Entry]:
@@ -359,52 +336,6 @@ def test_large_directories_and_deep_ones_take_many_pages_and_little_memory(
     }
     deepest = max(path.count(b"/") for path in directories)
     assert copying.most_frames <= deepest + 1
-
-
-@pytest.mark.parametrize("written", [0, 1, 3])
-def test_what_a_crash_left_is_ended_an_hour_later(written: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copy_tree, "PAGE_WEIGHT", 3)
-    clock = ManualClock()
-    with closing(SqliteDatabase(MEMORY, clock)) as database:
-        ledger = Ledger(database)
-        planted(ledger)
-        copying = Copying(ledger, "/d", "/copy", preserve=True)
-        steps = copying.steps()
-        for _ in range(1 + written):
-            next(steps)
-        assert ledger.verify()["detached"] == 1
-        clock.advance(detached.ABANDONED_US / 1e6 - 1)
-        ledger.commit(write("/x", b"x"))
-        assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 0
-        clock.advance(2)
-        assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 1
-        counts = ledger.verify()
-        assert (counts["detached"], counts["orphans"]) == (0, 1)
-        with pytest.raises(Busy):
-            next(steps)
-        ledger.reap()
-        assert ledger.verify()["orphans"] == 0
-        top = copying.begun.top if copying.begun else 0
-        alive = f"SELECT count(*) FROM version WHERE inode >= ? AND died = {NEVER}"
-        assert ledger.read(lambda tx: tx.row(alive, top)) == (1,)  # of /x
-
-
-def test_what_was_given_up_waits_for_a_commit_to_end_at(ledger: Ledger) -> None:
-    planted(ledger)
-    copying = Copying(ledger, "/d", "/copy")
-    for _ in copying.steps():
-        pass
-    assert copying.begun is not None
-    top = copying.begun.top
-    ledger.database.write(lambda tx: detached.give_up(tx, top))
-    assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 0  # it was born by the newest commit
-    with pytest.raises(Busy):
-        ledger.do(copying.attach())
-    ledger.commit(write("/x", b"x"))
-    assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 1
-    ledger.verify()
-    ledger.reap()
-    assert ledger.verify()["orphans"] == 0
 
 
 def test_one_change_is_logged_whatever_the_size(ledger: Ledger) -> None:
