@@ -1,4 +1,4 @@
-"""What the sticky bit keeps, whom set-group directories give things to, and what runs as whom."""
+"""What the sticky bit keeps, whom set-group directories give things to, what runs as whom; the root."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
+from cairnfs import errors as e
 from cairnfs.errors import CairnError
 from cairnfs.metadata.ops import emptying, remove, resolve
 from cairnfs.testing.ledger import Ledger
@@ -20,9 +21,10 @@ from cairnfs.wire.commits import (
     Operation,
     Remove,
     Rename,
+    SetAttributes,
     Write,
 )
-from tests.permission_table import KEEPER, MEMBER, MEMBERS, OTHER, OWNER, USER_GROUP, setattr_
+from tests.permission_table import KEEPER, MEMBER, MEMBERS, OTHER, OWNER, USER_GROUP, set_xattr, setattr_
 from tests.unit.metadata.permission_world import World
 
 #: By hand: in a sticky directory of ann that everybody may write, with things of bob, all of user group crew.
@@ -234,3 +236,43 @@ def test_all_are_in_the_groups_that_the_tables_say(world: World) -> None:
         for who in (OWNER, MEMBER, KEEPER, OTHER):
             said = answer(world, who, MakeDirectory(path=f"/{user_group}/{who}"))
             assert (said == "") == (who in members), (user_group, who)
+
+
+def test_each_has_a_group_of_their_own(world: World) -> None:
+    for mine in (OWNER, MEMBER, OTHER):
+        own = Attributes(mode=0o040, owner=KEEPER, group=mine)
+        world.commit(Write(path=f"/{mine}", chunks=[], size=0, attributes=own))
+        for who in (OWNER, MEMBER, OTHER, KEEPER):
+            may = True
+            try:
+                world.ledger.open(f"/{mine}", person=world.people[who])
+            except e.Forbidden:
+                may = False
+            assert may == (who == mine), (who, mine)
+
+
+def test_the_root_is_a_directory_like_others(world: World) -> None:
+    world.commit(Write(path="/f", chunks=[], size=0, attributes=attributes(0o666, OWNER)))
+    before = world.stat("/")
+    for refused in (
+        setattr_("/", mode=0o777),
+        setattr_("/", owner=OTHER),
+        setattr_("/", mtime_now=True),
+        SetAttributes(path="/", policy="async"),
+        set_xattr("/", "user.x", b"x"),
+        MakeDirectory(path="/", parents=True, attributes=Attributes(mode=0o777)),
+        MakeDirectory(path="/n"),
+    ):
+        with pytest.raises(e.Forbidden):
+            world.commit(refused, who=OTHER)
+    assert world.stat("/") == before
+    world.commit(setattr_("/", mode=0o700))
+    assert world.stat("/", who=OTHER).mode == 0o700
+    for path in ("/f", "/nothing", "/home/carl", "/home/carl/nothing"):
+        with pytest.raises(e.Forbidden):
+            world.stat(path, who=OTHER)
+    with pytest.raises(e.Forbidden):
+        world.ledger.list("/", person=world.people[OTHER])
+    with pytest.raises(e.Forbidden):
+        world.commit(Write(path="/f", chunks=[], size=0), who=OTHER)
+    world.commit(setattr_("/", mode=0o755))
