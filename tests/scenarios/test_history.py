@@ -93,8 +93,17 @@ def test_the_log_the_history_and_the_diff(ann: Person, place: str, tmp_path: Pat
     ]
     assert [line[0] for line in past[1:]] == [str(second), str(first)]
     document = ann.does("history", f"{place}/g", "--json").document
-    assert [one["what"] for one in document["history"]] == ["removed", "moved"]
+    assert [(one["what"], one["path"]) for one in document["history"]] == [
+        ("removed", f"{place}/g"),
+        ("moved", f"{place}/g"),
+        ("written", f"{place}/f"),
+        ("created", f"{place}/f"),
+    ]
     assert document["history"][1]["from_path"] == f"{place}/f"
+    there = ann.does("history", "--no-follow", f"{place}/g", "--json").document["history"]
+    assert [one["what"] for one in there] == ["removed", "moved"]
+    then = ann.does("history", "--at", str(second), f"{place}/f", "--json").document["history"]
+    assert [one["what"] for one in then] == ["written", "created"]
     said = ann.does("diff", str(first), str(second + 2), place).text
     assert said == f"RM\t{place}/f\t{place}/g\nA\t{place}/d/\n"
     assert ann.tries("diff", "--exit-code", str(second), str(second), place).status == 0

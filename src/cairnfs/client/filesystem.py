@@ -186,9 +186,11 @@ class Filesystem:
         """Commits that changed something at or below the path, newest first; all, or `limit` of them."""
         return past.log(self.connection, path, at, limit=limit)
 
-    def history(self, path: PathLike, *, limit: int | None = None) -> AsyncGenerator[HistoryItem, None]:
+    def history(
+        self, path: PathLike, at: At = None, *, limit: int | None = None, follow: bool = True
+    ) -> AsyncGenerator[HistoryItem, None]:
         """What the path has led to, newest first; all, or `limit` items. Raises NotFound, Forbidden."""
-        return past.history(self.connection, path, limit=limit)
+        return past.history(self.connection, path, at, limit=limit, follow=follow)
 
     def diff(self, a: At, b: At, path: PathLike = "/") -> AsyncGenerator[Difference, None]:
         """How the tree at or below the path differs between two moments; None is the present."""

@@ -14,7 +14,7 @@ from cairnfs.client.connection import Connection
 from cairnfs.client.feed import PATIENCE_S, Liveness
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.clock import Clock
-from cairnfs.errors import BadRequest, CairnError, NotFound
+from cairnfs.errors import BadRequest, CairnError, Forbidden, NotFound
 from cairnfs.net.event_stream import EventStream
 from cairnfs.wire import codec, endpoints, names
 from cairnfs.wire.events import Event
@@ -57,21 +57,36 @@ async def log(
 
 
 async def history(
-    connection: Connection, path: PathLike, *, limit: int | None = None
+    connection: Connection, path: PathLike, at: At = None, *, limit: int | None = None, follow: bool = True
 ) -> AsyncGenerator[HistoryItem, None]:
-    """What the path has led to, newest first; all, or `limit` items. Raises NotFound, Forbidden."""
-    raw = as_path(path)
+    """What the path has led to, newest first, back from now or `at`; all, or `limit` items.
+
+    With `follow`, what was moved there is followed to where it came from, as far as one may see; without,
+    what was at the path before comes next. Raises NotFound, Forbidden.
+    """
+    raw, moment = as_path(path), as_at(at)
     text, base64 = names.to_text(raw)
     cursor, told = None, 0
     while limit is None or told < limit:
         left = None if limit is None else limit - told
-        request = HistoryRequest(path=text, path_b64=base64, cursor=cursor, limit=_page(left, _PAGE))
-        reply = await connection.control.ask(endpoints.PAST, request)
+        request = HistoryRequest(
+            path=text, path_b64=base64, at=moment, cursor=cursor, limit=_page(left, _PAGE)
+        )
+        try:
+            reply = await connection.control.ask(endpoints.PAST, request)
+        except (NotFound, Forbidden):
+            if not told:
+                raise
+            return  # where it came from is hidden by now
+        cursor, moment = reply.cursor, None
         for item in reply.items[:left]:
             told += 1
             yield item
-        cursor = reply.cursor
-        if cursor is None:
+            if follow and item.what == "moved" and item.from_path is not None:
+                text, base64 = item.from_path, item.from_path_b64
+                cursor, moment = None, str(item.commit - 1)
+                break
+        if cursor is None and moment is None:
             break
     if not told and limit != 0:
         raise NotFound("there is no such file or directory, and there was none", path=names.printable(raw))

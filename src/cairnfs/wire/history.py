@@ -109,16 +109,17 @@ class LogReply(Reply, kw_only=True):
 
 
 class HistoryRequest(Request, kw_only=True):
-    """What a path has led to, newest first. The path may lead to nothing now."""
+    """What a path has led to, newest first, back from now or `at`. The path may lead to nothing then."""
 
     path: PathString
     path_b64: PathBase64 | None = None
+    at: AtString | None = None
     cursor: str | None = None
     limit: Annotated[int, Meta(ge=1, le=HISTORY_ITEMS_MAX)] = 100
 
 
 class HistoryItem(Reply, kw_only=True):
-    """What one commit did to a path. `entry` is what was there afterwards, absent where nothing was.
+    """What one commit did to `path`. `entry` is what was there afterwards, absent where nothing was.
 
     `moved` with an entry: it came from `from_path`; without one: it went to `to_path`. Either is absent where
     one may not see it. `present`: it was there when the history that is kept begins.
@@ -129,11 +130,17 @@ class HistoryItem(Reply, kw_only=True):
     user: str
     message: str = ""
     what: Literal["created", "removed", "moved", "written", "changed", "present"]
+    path: str
+    path_b64: str | None = None
     entry: Entry | None = None
     from_path: str | None = None
     from_path_b64: str | None = None
     to_path: str | None = None
     to_path_b64: str | None = None
+
+    def raw_path(self) -> Path:
+        """The path, without symlinks on it."""
+        return Path(names.from_text(self.path, self.path_b64))
 
     def raw_from_path(self) -> Path | None:
         """Where it came from."""

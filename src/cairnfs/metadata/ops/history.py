@@ -64,7 +64,7 @@ def page(tx: Tx, person: Person, request: HistoryRequest) -> HistoryReply:
     """Raises NotFound where there never was anything, Forbidden, SymlinkLoop, BadCursor, BeforeHorizon."""
     asked = names.to_path(request.path, request.path_b64)
     cursor = None if request.cursor is None else read_cursor(request.cursor, Cursor)
-    sight = look(tx, None, cursor)
+    sight = look(tx, request.at, cursor)
     past = _Past(sight, sight.people.now(person), asked)
     if cursor is not None:
         past.until = CommitNumber(min(cursor.until, sight.commit))
@@ -80,7 +80,7 @@ def page(tx: Tx, person: Person, request: HistoryRequest) -> HistoryReply:
     return HistoryReply(
         commit=sight.commit,
         incarnation=sight.clock.incarnation,
-        items=_messages(sight, items),
+        items=_messages(sight, past.path, items),
         cursor=write_cursor(going_on) if more else None,
     )
 
@@ -94,8 +94,8 @@ class _Past:
         self._sight = sight
         self._person = person
         self._horizon = sight.clock.horizon
-        self._path = physical(sight.view, person, path, follow=False)
-        self._names = rules.split(self._path)
+        self.path = physical(sight.view, person, path, follow=False)
+        self._names = rules.split(self.path)
 
     def back(self, limit: int) -> list[_Item]:
         """Look once, and tell up to `limit` items of what is found."""
@@ -105,7 +105,7 @@ class _Past:
     def _look(self, at: CommitNumber) -> _Stand:
         sight = moment.look_at(self._tx, self._sight.clock, at)
         view = sight.view
-        view.prefetch([self._path])
+        view.prefetch([self.path])
         here, root = ROOT, view.version(ROOT)
         since, arrived = (root.born if self._names else CommitNumber(0)), CommitNumber(0)
         hidden = bool(self._names) and not self._may_walk(root)
@@ -204,7 +204,7 @@ class _Past:
         if up is None:
             return None
         path = up.below(name)
-        return Path(b"/".join((path, *self._names[depth:]))) if up.shows(path, self._path) else None
+        return Path(b"/".join((path, *self._names[depth:]))) if up.shows(path, self.path) else None
 
     def _with_entries(
         self, stand: _Stand, told: Sequence[tuple[_What, CommitNumber, Version, Path | None]]
@@ -216,7 +216,7 @@ class _Past:
         inode, kind, traced = ROOT, DIRECTORY, 1
         if stand.way:
             inode, kind, traced = stand.way[-1].inode, stand.way[-1].kind, stand.way[-1].traced
-        name = rules.base(self._path)
+        name = rules.base(self.path)
         found = [Found(name, kind, version, view.told[inode], traced) for _, _, version, _ in told]
         built = entries.build(stand.sight, found)
         return [
@@ -225,7 +225,8 @@ class _Past:
         ]
 
 
-def _messages(sight: Sight, items: Sequence[_Item]) -> list[HistoryItem]:
+def _messages(sight: Sight, path: Path, items: Sequence[_Item]) -> list[HistoryItem]:
+    called, called_b64 = names.to_text(path)
     heads = rows.heads(sight.view.tx, {one.commit for one in items})
     users = sight.people.names(one.user_id for one in heads.values())
     told = []
@@ -243,6 +244,8 @@ def _messages(sight: Sight, items: Sequence[_Item]) -> list[HistoryItem]:
                 user=users[head.user_id],
                 message=head.message,
                 what=one.what,
+                path=called,
+                path_b64=called_b64,
                 entry=one.entry,
                 from_path=place if came else None,
                 from_path_b64=place_b64 if came else None,
