@@ -85,4 +85,5 @@ class SnapshotRoutes:
 def _checked(request_id: str) -> RequestId:
     if not _ID.fullmatch(request_id):
         raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
-    return RequestId(request_id)
+    # Apart from commits: nobody settles these, they are just asked again.
+    return RequestId(f"snapshot:{request_id}")
