@@ -105,6 +105,8 @@ def test_commits_that_cannot_be_read(ledger: Ledger) -> None:
         ledger.stat("/", at=newest - 1)
     assert ledger.stat("/d", at=newest).kind == "directory"
     with pytest.raises(e.BadRequest):
+        ledger.stat("/", at="10 m")
+    with pytest.raises(e.NoSuchSnapshot):
         ledger.stat("/", at="yesterday")
 
 
