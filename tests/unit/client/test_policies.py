@@ -103,3 +103,10 @@ async def test_a_refusal_teaches(
     cluster.refusals.append(NotDurable("its directory asks for all"))
     await files.write_file("/f", b"x")
     assert asked == ["majority", "all"]
+
+
+async def test_what_comes_once_is_not_sent_on_a_guess(cluster: FakeCluster, files: Filesystem) -> None:
+    await files.write_file("/short", iter([b"x"]))
+    assert cluster.calls["stat"] == 0
+    await files.write_file("/long", iter([bytes(1024 * 1024)] * 5))
+    assert cluster.calls["stat"] == 1

@@ -163,6 +163,28 @@ async def test_what_goes_away_meanwhile_is_told(
     assert [path async for path, _ in files.walk("/t")] == [b"/t/emptied", b"/t/parent", b"/t/stays"]
 
 
+async def test_what_becomes_a_symlink_meanwhile_is_not_followed(
+    files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_bytes(b"not to be read")
+    source = tmp_path / "from"
+    source.mkdir()
+    for name, size in (("short", 5), ("long", 3 * MIB)):
+        (source / name).write_bytes(b"x" * size)
+    found_by = local_files.scan
+
+    def scan(root: bytes) -> Iterator[Found | Skipped]:
+        for found in found_by(root):
+            yield found
+            os.unlink(found.path)
+            os.symlink(b"../secret", found.path)
+
+    monkeypatch.setattr(put_tree, "scan", scan)
+    tree = await files.put_tree(source, "/t")
+    assert (tree.files, tree.skipped_count) == (0, 2)
+    assert [path async for path, _ in files.walk("/t")] == []
+
+
 async def test_a_whole_commit_may_go_away(
     files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
