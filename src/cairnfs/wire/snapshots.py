@@ -10,12 +10,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cairnfs.wire.codec import Reply, Request, Whole
+from cairnfs.wire.codec import Reply, Request
 from cairnfs.wire.shapes import AtString, Id, SnapshotName
 
 #: Of one user who is no administrator.
 SNAPSHOTS_MAX = 100
 SNAPSHOT_PAGE_MAX = 1000
+#: Longer than any history: about 146,000 years.
+RETENTION_MAX_US = 2**62
 
 
 class SnapshotRequest(Request, kw_only=True):
@@ -60,7 +62,7 @@ class RemoveSnapshotRequest(Request, kw_only=True):
 class RetentionRequest(Request, kw_only=True):
     """How much history the horizon is to leave, in microseconds; 0: all of it."""
 
-    retention_us: Whole
+    retention_us: Annotated[int, Meta(ge=0, le=RETENTION_MAX_US)]
 
 
 class RetentionReply(Reply, kw_only=True):

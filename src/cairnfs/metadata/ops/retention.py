@@ -16,10 +16,7 @@ from cairnfs.metadata.rows import clock as clock_row
 from cairnfs.metadata.rows import commits, snapshots
 from cairnfs.metadata.rows.clock import ClockRow
 from cairnfs.metadata.state import State, Want
-from cairnfs.wire.snapshots import RetentionReply
-
-#: Longer than any history: about 146,000 years.
-RETENTION_MAX_US = 2**62
+from cairnfs.wire.snapshots import RETENTION_MAX_US, RetentionReply
 
 
 class SetRetention:
