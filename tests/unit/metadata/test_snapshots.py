@@ -99,11 +99,11 @@ def test_a_snapshot_is_read_by_its_name(history: History) -> None:
     first, second, third = history.hourly(3)
     made = history.create("second", second)
     assert (made.commit, made.user) == (second, "admin")
-    assert history.create("now").commit == third
+    assert history.create("present").commit == third
     assert history.ledger.open("/f", at="second").chunks == history.ledger.open("/f", at=second).chunks
     assert history.create("an-hour-ago", "2h").commit == second
     assert history.create("also", "second").commit == second
-    assert history.ledger.stat("/f", at="now").etag == history.ledger.stat("/f").etag
+    assert history.ledger.stat("/f", at="present").etag == history.ledger.stat("/f").etag
     with pytest.raises(NoSuchSnapshot):
         history.ledger.stat("/f", at="never")
     assert first < second < third
