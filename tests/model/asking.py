@@ -37,7 +37,7 @@ VERBS = [
     *["write"] * 4, *["mkdir"] * 3, *["remove"] * 3, *["rename"] * 4, *["symlink"] * 2, *["link"] * 3,
     *["chattr"] * 4, "setxattr", *["copy"] * 2,
 ]  # fmt: skip
-MODES = [0o755, 0o777, 0o700, 0o000, 0o1777, 0o2775, 0o6755, 0o644, 0o640, 0o707]
+MODES = [0o755, 0o777, 0o700, 0o000, 0o1777, 0o2775, 0o6755, 0o644, 0o640, 0o707, 0o733]
 XATTRS: list[dict[bytes, bytes]] = [
     {},
     {b"user.a": b"1"},

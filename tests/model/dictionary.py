@@ -271,6 +271,8 @@ class Doing:
             raise Refused(e.NotEmpty)
         for directory in [place, *self.tree.below(place)]:
             for inside in self.tree.inside(directory):
+                if operation.recursive:  # and so somebody has to list it
+                    require(self.who, self.tree.node(directory), READ)
                 self._require_taking(inside)
         for gone in [place, *self.tree.below(place)]:
             self._end(gone)

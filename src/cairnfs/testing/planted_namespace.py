@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from cairnfs.core.permissions import Person
-from cairnfs.metadata.ops import entries, rename, resolve
+from cairnfs.metadata.ops import commit, entries, rename, resolve
 from cairnfs.metadata.rows.nodes import Dentry
 from cairnfs.metadata.state import changes
 from cairnfs.metadata.state.tree import Stamp, Tree
@@ -66,18 +66,19 @@ def directories_without_a_past() -> Iterator[None]:
 @contextmanager
 def renaming_below_itself_by_a_symlink() -> Iterator[None]:
     """Whether a target lies below what is moved is judged by how the paths are spelt."""
-    honest = resolve.place
-    last: list[bytes] = []
+    honest, rename_honestly = resolve.place, rename.rename
 
-    def by_spelling(view: Any, person: Any, path: Any) -> Any:
-        found = honest(view, person, path)
-        spelt_below = bool(last) and path.startswith(last[-1] + b"/")
-        last[:] = [] if last else [path]
-        if last or spelt_below:
-            return found
-        return type(found)(found.path, found.chain[-1:], found.name, found.dentry)
+    def by_spelling(state: Any, person: Any, stamp: Any, step: Any) -> Any:
+        def place(view: Any, who: Any, path: Any) -> Any:
+            found = honest(view, who, path)
+            if path == step.path or path.startswith(step.path + b"/"):
+                return found
+            return type(found)(found.path, found.chain[-1:], found.name, found.dentry)
 
-    with patch.object(rename, "place", by_spelling):
+        with patch.object(rename, "place", place):
+            return rename_honestly(state, person, stamp, step)
+
+    with patch.object(commit, "rename", by_spelling):
         yield
 
 

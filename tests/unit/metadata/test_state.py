@@ -10,6 +10,7 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.ids import Path, RequestId, UserId
 from cairnfs.metadata.databases.seam import Database, Tx
+from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock, commits
 from cairnfs.metadata.rows.replies import COMMITTED, ReplyKey
 from cairnfs.metadata.state import State, WantEmpty
@@ -104,6 +105,33 @@ def test_nor_do_those_of_links_and_attributes(database: Database) -> None:
         in_one = counted(ledger, [ledger.prepared(*[make(n) for n in range(2000, 2300)])])
         assert max(len(together), len(in_one)) <= len(alone) <= 24, (verb, in_one)
     ledger.verify()
+
+
+def test_people_who_were_rolled_back_are_not_remembered(database: Database) -> None:
+    ledger = Ledger(database)
+    ann = ledger.person("ann")
+
+    def role(tx: Tx) -> str:
+        return People(tx, clock.read(tx)).now(ann).role
+
+    def promote(tx: Tx) -> None:
+        state = State(tx, clock.lock(tx))
+        assert state.people.now(ann).role == "user"
+        tx.run("UPDATE users SET role = 'admin' WHERE id = ?", ann.user_id)
+        state.change_people()
+        assert state.people.now(ann).role == "admin"
+        state.flush()
+        assert role(tx) == "admin"
+        if not lasting:
+            raise ZeroDivisionError
+
+    lasting = False
+    with pytest.raises(ZeroDivisionError):
+        database.write(promote)
+    assert ledger.read(role) == database.write(role) == "user"
+    lasting = True
+    database.write(promote)
+    assert ledger.read(role) == database.write(role) == "admin"
 
 
 def test_emptying_a_directory_and_removing_it_asks_once(ledger: Ledger) -> None:

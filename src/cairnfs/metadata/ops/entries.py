@@ -72,7 +72,9 @@ def reachable(tx: Tx, directories: Iterable[InodeId], at: CommitNumber | None) -
 
 
 def _up(here: InodeId, above: Mapping[InodeId, Dentry]) -> InodeId:
-    while here in above:
+    for _ in range(len(above)):  # a circle, which never is, would have no end
+        if here not in above:
+            break
         here = above[here].parent
     return here
 

@@ -19,6 +19,8 @@ from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.state.journal import Journal
 from cairnfs.metadata.view import DIRECTORY, FILE, View
 
+#: No way up is longer, unless it never ends.
+LEVELS_MAX = 100_000
 NameKey = tuple[InodeId, Name, CommitNumber]  # parent, name, born
 VersionKey = tuple[InodeId, CommitNumber]  # inode, born
 
@@ -203,12 +205,14 @@ class Tree:
 
     def _is_reachable(self, directory: InodeId) -> bool:
         """Whether the way up from a directory ends at the root, and not at an orphan."""
-        while directory != ROOT:
+        for _ in range(LEVELS_MAX):
+            if directory == ROOT:
+                return True
             above = next(self._names(directory), None)
             if above is None:
                 return False
             directory = above.parent
-        return True
+        raise AssertionError("directories go round in a circle")
 
     def make_inode(self, inode: InodeId, kind: str, stamp: Stamp) -> None:
         """Begin an inode; its first name and version follow."""
