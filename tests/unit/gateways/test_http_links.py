@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from cairnfs.client.connection import Connection
+from cairnfs.client.results import Durability
 from cairnfs.wire.directory import Entry, ListReply
 from tests.unit.gateways.scene import Scene
 
@@ -107,14 +108,15 @@ async def test_durability_is_what_the_directory_asks_unless_more_is_asked(
 
     monkeypatch.setattr(Connection, "upload", noted)
     await scene.files.mkdir(home, parents=True)
-    for policy, asked, counted in (
+    cases: tuple[tuple[Durability | None, str, str], ...] = (
         (None, "", "majority"),
         (None, "?durability=async", "majority"),
         (None, "?durability=all", "all"),
         ("async", "", "async"),
         ("async", "?durability=majority", "majority"),
         ("all", "?durability=async", "all"),
-    ):
+    )
+    for policy, asked, counted in cases:
         await scene.files.set_policy(home, policy)
         sent.clear()
         assert (await scene.ask("PUT", f"{home}/f{asked}", b"x")).status in (201, 204)
