@@ -26,7 +26,7 @@ PAST = Endpoint(
     history.HistoryReply,
     "user",
     "What a path has led to",
-    (*PATHS, e.BeforeHorizon, e.BadCursor),
+    (*PATHS, *HISTORY, e.BadCursor),
 )
 DIFF = Endpoint(
     "diff",
