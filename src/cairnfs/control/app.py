@@ -50,7 +50,7 @@ from cairnfs.ids import ClusterId
 from cairnfs.metadata.databases.opening import Origin, open_database
 from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import cursors, groups, secrets, tokens, users
+from cairnfs.metadata.ops import groups, secrets, tokens, users
 from cairnfs.metadata.rows import clock as clock_row
 from cairnfs.net.asgi import ASGIApp
 from cairnfs.net.calls import Calls
@@ -206,7 +206,7 @@ def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: 
 
 def _identity(database: Database, first_admin_secret: str | None) -> _Identity:
     """The cluster's id and keys, made now if there are none; the first administrator's invitation."""
-    fresh = {SIGNING: new_signing_key(), SEALING: new_sealing_key(), cursors.KEY: cursors.new_key()}
+    fresh = {SIGNING: new_signing_key(), SEALING: new_sealing_key()}
 
     def learn(tx: Tx) -> tuple[ClusterId, dict[str, bytes]]:
         kept = secrets.keep(tx, fresh)

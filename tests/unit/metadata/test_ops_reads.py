@@ -7,8 +7,9 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.core.manifest import LEAF_ENTRIES
 from cairnfs.metadata.databases.opening import begin_incarnation
+from cairnfs.metadata.ops import cursors
 from cairnfs.metadata.ops import list as lists
-from cairnfs.metadata.ops.list import Cursor, decode, encode
+from cairnfs.metadata.ops.list import Cursor
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.testing.ledger import Ledger, chunk, mkdir, remove, rename, write
 from cairnfs.wire.directory import ListRequest, PathText, StatRequest
@@ -134,7 +135,7 @@ def test_all_pages_read_the_same_commit(ledger: Ledger) -> None:
     assert names == list("abcdef")
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "k" * 2000, encode(Cursor(2, 1, 1, b"a"))])
+@pytest.mark.parametrize("cursor", ["", "x", "é", "AAAA", "k" * 20_000])
 def test_cursors_that_no_listing_gave(ledger: Ledger, cursor: str) -> None:
     request = ListRequest(path="/", cursor=cursor)
     with pytest.raises(e.BadCursor):
@@ -145,7 +146,7 @@ def test_a_cursor_is_of_one_directory_and_incarnation(ledger: Ledger) -> None:
     ledger.commit(mkdir("/d"), mkdir("/e"))
     request = ListRequest(path="/", limit=1)
     cursor = ledger.read(lambda tx: lists.page(tx, ledger.admin, request)).cursor or ""
-    assert decode(cursor).inode == 1
+    assert ledger.read(lambda tx: cursors.read(tx, cursor, Cursor)).inode == 1
     with pytest.raises(e.BadCursor):
         ledger.read(lambda tx: lists.page(tx, ledger.admin, ListRequest(path="/d", cursor=cursor)))
     ledger.database.write(lambda tx: begin_incarnation(tx, "test"))

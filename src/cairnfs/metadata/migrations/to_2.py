@@ -8,6 +8,7 @@ Large tables are filled in pieces, each within a server's limit for one statemen
 
 from __future__ import annotations
 
+import secrets
 from typing import NamedTuple
 
 from cairnfs.ids import NEVER
@@ -211,6 +212,7 @@ def bring(tx: Tx, kind: str) -> None:
         tx.run(f"DROP TABLE old_{change.table}")
     for statement in dialect.statements(_NEW, kind):
         tx.run(statement)
+    tx.run("INSERT INTO secret (name, value) VALUES ('cursors', ?)", secrets.token_bytes(64))
 
 
 def _fill(tx: Tx, kind: str, change: _Change) -> None:

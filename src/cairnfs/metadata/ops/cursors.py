@@ -9,7 +9,6 @@ where to go on, never what may be seen: one person's cursor can be another's.
 from __future__ import annotations
 
 import binascii
-import secrets
 from base64 import b64decode, urlsafe_b64encode
 from typing import Protocol, TypeVar
 
@@ -23,10 +22,10 @@ from cairnfs.metadata.ops import moment
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import clock
 from cairnfs.metadata.rows import secrets as rows
+from cairnfs.metadata.rows.clock import ClockRow
 
-#: The name of the key among the cluster's secrets.
-KEY = "cursors"
-_KEY_BYTES = 64
+#: The name of the key, 64 bytes, among the cluster's secrets: a database has it from the beginning.
+_KEY = "cursors"
 C = TypeVar("C")
 #: A path and two names, packed and in base64, fit well.
 _MAX_CHARS = 8192
@@ -44,11 +43,6 @@ class Dated(Protocol):
     def commit(self) -> int:
         """The commit of the first page."""
         ...
-
-
-def new_key() -> bytes:
-    """A key for a cluster that has none."""
-    return secrets.token_bytes(_KEY_BYTES)
 
 
 def write(tx: Tx, cursor: object) -> str:
@@ -75,17 +69,22 @@ def _purpose(kind: type) -> bytes:
 
 def _cipher(tx: Tx) -> AESSIV:
     """The key never changes: it is looked up once in a process."""
-    known: AESSIV | None = tx.memo.get(KEY)
+    known: AESSIV | None = tx.memo.get(_KEY)
     if known is None:
-        key = rows.find(tx, KEY)
+        key = rows.find(tx, _KEY)
         assert key is not None, "a database is made with its keys"
-        known = tx.memo[KEY] = AESSIV(key)
+        known = tx.memo[_KEY] = AESSIV(key)
     return known
 
 
 def go_on(tx: Tx, cursor: Dated) -> Sight:
     """The tree that the pages before were read of. Raises BadCursor, BeforeHorizon."""
+    return moment.look_at(tx, require_ours(tx, cursor.incarnation, cursor.commit), cursor.commit)
+
+
+def require_ours(tx: Tx, incarnation: int, *commits: int) -> ClockRow:
+    """The clock, of this incarnation and with all these commits. Raises BadCursor."""
     now = clock.read(tx)
-    if cursor.incarnation != now.incarnation or not 0 <= cursor.commit <= now.commit_number:
+    if incarnation != now.incarnation or not all(0 <= one <= now.commit_number for one in commits):
         raise BadCursor("this cursor is of another incarnation")
-    return moment.look_at(tx, now, cursor.commit)
+    return now

@@ -16,11 +16,10 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import CairnError, Forbidden, NotFound
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Path
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import entries, moment
+from cairnfs.metadata.ops import cursors, entries, moment
 from cairnfs.metadata.ops.changes import Position, take
 from cairnfs.metadata.ops.differing import Raw, Side, Thing, differences
 from cairnfs.metadata.ops.entries import Found
-from cairnfs.metadata.ops.log import read_cursor, require_ours, write_cursor
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.resolve import place, text, there
 from cairnfs.metadata.ops.trace import physical
@@ -49,7 +48,7 @@ def page(tx: Tx, person: Person, request: DiffRequest) -> DiffReply:
     """Raises NotFound for a path that leads nowhere at both, Forbidden, SymlinkLoop, BadCursor, NoSuchCommit,
     NoSuchSnapshot, BeforeHorizon, BadRequest."""
     asked = names.to_path(request.path, request.path_b64)
-    cursor = None if request.cursor is None else read_cursor(request.cursor, Cursor)
+    cursor = None if request.cursor is None else cursors.read(tx, request.cursor, Cursor)
     a, b = _moments(tx, request, cursor)
     who = b.people.now(person)
     first, last = (a, b) if a.commit <= b.commit else (b, a)
@@ -72,16 +71,15 @@ def page(tx: Tx, person: Person, request: DiffRequest) -> DiffReply:
         b=b.commit,
         incarnation=clock.incarnation,
         differences=_messages(low, high, found, backwards=a.commit > b.commit),
-        cursor=write_cursor(going_on) if more else None,
+        cursor=cursors.write(tx, going_on) if more else None,
     )
 
 
 def _moments(tx: Tx, request: DiffRequest, cursor: Cursor | None) -> tuple[Sight, Sight]:
     if cursor is None:
         return moment.look(tx, request.a), moment.look(tx, request.b)
-    now = moment.look(tx, None)
-    require_ours(now.clock, cursor.incarnation, cursor.a, cursor.b, cursor.commit)
-    return moment.look_at(tx, now.clock, cursor.a), moment.look_at(tx, now.clock, cursor.b)
+    now = cursors.require_ours(tx, cursor.incarnation, cursor.a, cursor.b, cursor.commit)
+    return moment.look_at(tx, now, cursor.a), moment.look_at(tx, now, cursor.b)
 
 
 def _meant(sights: Sequence[Sight], person: Person, asked: Path) -> Path:

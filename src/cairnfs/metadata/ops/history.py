@@ -16,9 +16,8 @@ from cairnfs.core.permissions import WALK, Person, allowed
 from cairnfs.errors import NotFound
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import entries, moment
+from cairnfs.metadata.ops import cursors, entries, moment
 from cairnfs.metadata.ops.entries import Found
-from cairnfs.metadata.ops.log import Cursor, look, read_cursor, write_cursor
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.resolve import text
 from cairnfs.metadata.ops.trace import physical, trace
@@ -33,6 +32,14 @@ from cairnfs.wire.history import HistoryItem, HistoryReply, HistoryRequest
 #: So often one request looks a path up.
 _LOOKS_MAX = 32
 _What = Literal["created", "removed", "moved", "written", "changed", "present"]
+
+
+class Cursor(NamedTuple):
+    """`commit`: as of which the path is meant; all that happened after `until` has been told."""
+
+    incarnation: int
+    commit: int
+    until: int
 
 
 class _Item(NamedTuple):
@@ -63,8 +70,8 @@ class _Stand(NamedTuple):
 def page(tx: Tx, person: Person, request: HistoryRequest) -> HistoryReply:
     """Raises NotFound where there never was anything, Forbidden, SymlinkLoop, BadCursor, BeforeHorizon."""
     asked = names.to_path(request.path, request.path_b64)
-    cursor = None if request.cursor is None else read_cursor(request.cursor, Cursor)
-    sight = look(tx, request.at, cursor)
+    cursor = None if request.cursor is None else cursors.read(tx, request.cursor, Cursor)
+    sight = moment.look(tx, request.at) if cursor is None else cursors.go_on(tx, cursor)
     past = _Past(sight, sight.people.now(person), asked)
     if cursor is not None:
         past.until = CommitNumber(min(cursor.until, sight.commit))
@@ -81,7 +88,7 @@ def page(tx: Tx, person: Person, request: HistoryRequest) -> HistoryReply:
         commit=sight.commit,
         incarnation=sight.clock.incarnation,
         items=_messages(sight, past.path, items),
-        cursor=write_cursor(going_on) if more else None,
+        cursor=cursors.write(tx, going_on) if more else None,
     )
 
 

@@ -7,27 +7,20 @@ tells, so the caller must be allowed to read the directory and to walk it.
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
-
-import msgspec
 
 from cairnfs.core.permissions import READ, WALK, Person
 from cairnfs.errors import BadCursor, BadRequest, NotADirectory
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import entries, moment
+from cairnfs.metadata.ops import cursors, entries, moment
 from cairnfs.metadata.ops.entries import Found
-from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.resolve import require, text
 from cairnfs.metadata.ops.stat import find
-from cairnfs.metadata.rows import clock, nodes
+from cairnfs.metadata.rows import nodes
 from cairnfs.metadata.rows.nodes import Listed
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names
 from cairnfs.wire.directory import LIST_ENTRIES_MAX, ListReply, ListRequest
-
-_CURSOR_MAX_CHARS = 1024
 
 
 class Cursor(NamedTuple):
@@ -44,8 +37,8 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
     if not 1 <= request.limit <= LIST_ENTRIES_MAX:
         raise BadRequest(f"limit is 1 to {LIST_ENTRIES_MAX}")
     path = names.to_path(request.path, request.path_b64)
-    cursor = None if request.cursor is None else decode(request.cursor)
-    sight = moment.look(tx, request.at) if cursor is None else _go_on(tx, cursor)
+    cursor = None if request.cursor is None else cursors.read(tx, request.cursor, Cursor)
+    sight = moment.look(tx, request.at) if cursor is None else cursors.go_on(tx, cursor)
     sight.view.prefetch([path])
     who = sight.people.now(person)
     directory = find(sight.view, who, path, follow=True)
@@ -60,7 +53,8 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
     shown = found[: request.limit]
     more = None
     if len(found) > len(shown):
-        more = encode(Cursor(sight.clock.incarnation, inode, sight.commit, shown[-1].dentry.name))
+        last = shown[-1].dentry.name
+        more = cursors.write(tx, Cursor(sight.clock.incarnation, inode, sight.commit, last))
     return ListReply(
         commit=sight.commit,
         incarnation=sight.clock.incarnation,
@@ -71,25 +65,3 @@ def page(tx: Tx, person: Person, request: ListRequest) -> ListReply:
 
 def _found(one: Listed) -> Found:
     return Found(one.dentry.name, one.dentry.kind, one.version, one.told, one.dentry.traced)
-
-
-def _go_on(tx: Tx, cursor: Cursor) -> Sight:
-    now = clock.read(tx)
-    if cursor.incarnation != now.incarnation or not 0 <= cursor.commit <= now.commit_number:
-        raise BadCursor("this cursor is of another incarnation")
-    return moment.look_at(tx, now, cursor.commit)
-
-
-def encode(cursor: Cursor) -> str:
-    """A cursor as opaque text."""
-    return urlsafe_b64encode(msgspec.msgpack.encode(cursor)).decode()
-
-
-def decode(cursor: str) -> Cursor:
-    """Read a cursor. Raises BadCursor."""
-    try:
-        if len(cursor) > _CURSOR_MAX_CHARS:
-            raise ValueError("too long")
-        return msgspec.msgpack.decode(urlsafe_b64decode(cursor.encode("ascii")), type=Cursor)
-    except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
-        raise BadCursor("no listing gave this cursor") from error
