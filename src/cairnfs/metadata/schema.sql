@@ -138,7 +138,7 @@ CREATE TABLE leaf (
 
 -- What fileservers must hold. The group is the first ten bits of the hash, so a group is a range.
 -- [chunk: refs is the number of times that leaves name it; copies is at least what a majority of
--- the policy's copies was when it was committed]
+-- the policy's copies was when it was committed, or 1 where a directory's policy was `async`]
 CREATE TABLE chunk (
     hash   BYTES  PRIMARY KEY,
     size   BIGINT NOT NULL,              -- 1 to 4 MiB
@@ -159,13 +159,13 @@ CREATE TABLE orphan (
 -- than any request may last) becomes an orphan. [detached: no live dentry leads to it]
 CREATE TABLE detached (
     inode BIGINT PRIMARY KEY,
-    at_us BIGINT NOT NULL
+    at_us BIGINT NOT NULL                -- when somebody last worked at it; 0: given up
 );
 
 -- First answers, by which a request that is sent again is answered again, never done again.
 CREATE TABLE reply (
     user_id    BIGINT NOT NULL,
-    request_id TEXT   NOT NULL,
+    request_id TEXT   NOT NULL,          -- of what nobody settles, "people:" or "snapshot:" stands before it
     body_hash  BYTES  NOT NULL,          -- BLAKE3 of the body: another body is an error; empty for an abort
     outcome    TEXT   NOT NULL CHECK (outcome IN ('committed', 'refused', 'aborted')),
     answer     BYTES  NOT NULL,          -- the reply, or the problem, as JSON; empty for an abort

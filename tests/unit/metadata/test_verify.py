@@ -17,7 +17,7 @@ from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.verify.counting import Tally, differences
 from cairnfs.metadata.verify.report import FINDINGS_MAX
-from cairnfs.testing.ledger import Ledger, chattr, link, mkdir, remove, rename, symlink, write
+from cairnfs.testing.ledger import Ledger, chattr, chunk, link, mkdir, remove, rename, symlink, write
 
 
 def filled(database: Database) -> Ledger:
@@ -44,6 +44,13 @@ def filled(database: Database) -> Ledger:
 def broken() -> Iterator[Ledger]:
     with closing(SqliteDatabase(MEMORY, SystemClock())) as database:
         yield filled(database)
+
+
+def test_what_a_directory_asked_to_be_written_to_one_disk_is_no_finding(broken: Ledger) -> None:
+    broken.commit(mkdir("/a"), chattr("/a", policy="async"))
+    receipt = broken.receipt([chunk(b"one")], holders=1)
+    broken.do(broken.prepared(write("/a/f", b"one", durability="async"), receipts=[receipt]))
+    broken.verify()
 
 
 def test_a_clean_database_has_no_findings(database: Database) -> None:
