@@ -28,6 +28,7 @@ from cairnfs.ids import FileserverId, Hash, SessionId
 from cairnfs.net.serving import Context
 from cairnfs.wire import chunks as wire
 from cairnfs.wire.receipts import Holder
+from cairnfs.wire.shapes import is_id
 
 if TYPE_CHECKING:
     from cairnfs.fileserver.intake import Intake
@@ -42,7 +43,6 @@ GRACE_S = 0.2
 MARGIN_S = 0.25
 #: Up to here hashing on the event loop (0.3 ms a MiB) is cheaper than the way to a thread and back.
 HASH_INLINE_BYTES = 2 * 1024 * 1024
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Putting:
@@ -191,7 +191,7 @@ def _hash(data: bytes) -> bytes:
 def _upload(context: Context) -> Upload:
     assert context.caller is not None  # the endpoint's access is "user"
     session = context.headers.get(wire.SESSION_HEADER, "")
-    if not _ID.fullmatch(session):
+    if not is_id(session):
         raise BadRequest(f"{wire.SESSION_HEADER} must be a session's id")
     durability = context.headers.get(wire.DURABILITY_HEADER, "majority")
     if durability not in DURABILITIES:

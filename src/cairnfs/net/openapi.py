@@ -15,7 +15,7 @@ import msgspec
 
 from cairnfs import __version__
 from cairnfs import errors as e
-from cairnfs.wire import chunks, events, problems, queries
+from cairnfs.wire import chunks, events, problems, queries, shapes
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.endpoints import Endpoint
 
@@ -121,7 +121,7 @@ _LAST_ID: _Json = {
 }
 _NUMBER: _Json = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 _HEADERS: dict[str, _Json] = {
-    chunks.SESSION_HEADER: {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    chunks.SESSION_HEADER: {"type": "string", "pattern": shapes.ID_PATTERN},
     chunks.BEGIN_HEADER: _NUMBER,
     chunks.DURABILITY_HEADER: {"enum": ["async", "majority", "all"], "default": "majority"},
     chunks.MAP_HEADER: _NUMBER,

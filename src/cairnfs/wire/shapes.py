@@ -8,6 +8,7 @@ error of its own (BadName for a path, BadCursor...). A schema cannot say everyth
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -16,8 +17,11 @@ from cairnfs.core.manifest import HOLE_MAX_BYTES
 from cairnfs.core.moment import EARLIEST_US, LATEST_US, SNAPSHOT_NAME_MAX
 from cairnfs.core.names import NAME_MAX_BYTES, PATH_MAX_BYTES
 from cairnfs.core.permissions import MODE_MAX
+from cairnfs.errors import BadRequest
+from cairnfs.ids import RequestId
 
 HASH_BYTES = 32
+_id = re.compile("[0-9a-f]{32}")
 
 
 def _said(**schema: Any) -> msgspec.Meta:
@@ -48,8 +52,9 @@ _BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgk
 _SNAPSHOT = rf"[A-Za-z][A-Za-z0-9._-]{{0,{SNAPSHOT_NAME_MAX - 1}}}"
 _ETAG = r"[0-9]{1,19}\.[0-9]{1,19}\.[0-9]{1,19}"
 
-#: 128 random bits: of requests, sessions, clusters.
-Id = Annotated[str, _said(pattern="^[0-9a-f]{32}$")]
+#: 128 random bits: of requests, sessions, clusters. `is_id` and `request_id` check it.
+ID_PATTERN = "^[0-9a-f]{32}$"
+Id = Annotated[str, _said(pattern=ID_PATTERN)]
 #: A fileserver's start; a new one says "" when it joins, before it has one.
 Boot = Annotated[str, _said(pattern="^[A-Za-z0-9]{8,64}$")]
 BootOrNone = Annotated[str, _said(pattern="^([A-Za-z0-9]{8,64})?$")]
@@ -92,3 +97,15 @@ FileTime = Annotated[int, msgspec.Meta(ge=EARLIEST_US, le=LATEST_US)]
 SubNs = Annotated[int, msgspec.Meta(ge=0, le=999)]
 #: The name of a person or user group.
 OwnerName = Annotated[str, label(64)]
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an Id: 32 hexadecimal digits, in lower case."""
+    return _id.fullmatch(text) is not None
+
+
+def request_id(text: str) -> RequestId:
+    """The id that a client chose for its request. Raises BadRequest."""
+    if not is_id(text):
+        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
+    return RequestId(text)

@@ -6,7 +6,6 @@ under the clock. One event loop.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from cairnfs.control.auth.tokens import new_secret
@@ -38,8 +37,6 @@ from cairnfs.wire.people import (
     UserRequest,
     UsersReply,
 )
-
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class PeopleRoutes:
@@ -75,7 +72,6 @@ class PeopleRoutes:
 
     async def change_user(self, context: Context, request: ChangeUserRequest) -> UserInfo:
         """Another role or state."""
-        _check_id(request.request_id)
         operation = change_user.ChangeUser(person(context), request, deadline=context.deadline)
         return await self._driver.submit(operation)
 
@@ -89,19 +85,16 @@ class PeopleRoutes:
 
     async def create_group(self, context: Context, request: CreateGroupRequest) -> GroupInfo:
         """A new user group."""
-        _check_id(request.request_id)
         operation = user_groups.CreateGroup(person(context), request, deadline=context.deadline)
         return await self._driver.submit(operation)
 
     async def change_group(self, context: Context, request: ChangeGroupRequest) -> GroupInfo:
         """Members in and out."""
-        _check_id(request.request_id)
         operation = user_groups.ChangeGroup(person(context), request, deadline=context.deadline)
         return await self._driver.submit(operation)
 
     async def remove_group(self, context: Context, request: RemoveGroupRequest) -> GroupInfo:
         """A user group less."""
-        _check_id(request.request_id)
         operation = user_groups.RemoveGroup(person(context), request, deadline=context.deadline)
         return await self._driver.submit(operation)
 
@@ -147,8 +140,3 @@ class PeopleRoutes:
         expires_us = await self._driver.submit(operation)
         digest = hash_bytes(secret.encode())
         return OneTimeReply(secret=secret, expires_at_us=expires_us, id=invitations.identify(digest))
-
-
-def _check_id(request_id: str) -> None:
-    if not _ID.fullmatch(request_id):
-        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")

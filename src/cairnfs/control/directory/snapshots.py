@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from cairnfs.control.asked import hash_of
 from cairnfs.control.people import person
-from cairnfs.errors import BadRequest
 from cairnfs.ids import RequestId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import retention, snapshots
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.codec import Empty
+from cairnfs.wire.shapes import request_id
 from cairnfs.wire.snapshots import (
     RemoveSnapshotRequest,
     RetentionReply,
@@ -23,8 +22,6 @@ from cairnfs.wire.snapshots import (
     SnapshotsReply,
     SnapshotsRequest,
 )
-
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class SnapshotRoutes:
@@ -47,7 +44,7 @@ class SnapshotRoutes:
         """Name a commit."""
         operation = snapshots.CreateSnapshot(
             person(context),
-            _checked(request.request_id),
+            _apart(request.request_id),
             request.name,
             request.at,
             body_hash=hash_of("snapshot", request.name, request.at),
@@ -64,7 +61,7 @@ class SnapshotRoutes:
         """Take a name away."""
         operation = snapshots.RemoveSnapshot(
             person(context),
-            _checked(request.request_id),
+            _apart(request.request_id),
             request.name,
             body_hash=hash_of("remove snapshot", request.name),
             deadline=context.deadline,
@@ -82,8 +79,6 @@ class SnapshotRoutes:
         return await self._driver.submit(operation)
 
 
-def _checked(request_id: str) -> RequestId:
-    if not _ID.fullmatch(request_id):
-        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
-    # Apart from commits: nobody settles these, they are just asked again.
-    return RequestId(f"snapshot:{request_id}")
+def _apart(text: str) -> RequestId:
+    """Apart from commits: nobody settles these, they are just asked again."""
+    return RequestId(f"snapshot:{request_id(text)}")

@@ -9,7 +9,6 @@ does not: what a page is (`metadata/ops/copy_tree`) and writing it (`metadata/op
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
@@ -32,7 +31,7 @@ from cairnfs.errors import (
     RequestReused,
     Unavailable,
 )
-from cairnfs.ids import InodeId, RequestId
+from cairnfs.ids import InodeId
 from cairnfs.metadata import replies
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import copy_tree, detached
@@ -45,6 +44,7 @@ from cairnfs.net.deadlines import within
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints, names
 from cairnfs.wire.copies import CopyReply, CopyRequest
+from cairnfs.wire.shapes import request_id
 
 #: Copies that one process works at; each writes a page at a time.
 COPIES_MAX = 8
@@ -53,7 +53,6 @@ LINGER_S = 30.0
 #: A request is told that its copy goes on this long before its own deadline.
 _MARGIN_S = 0.5
 _RETRY_AFTER_MS = 200
-_ID = re.compile(r"[0-9a-f]{32}")
 _log = structlog.get_logger("cairnfs.control.copies")
 
 
@@ -203,8 +202,7 @@ class CopyRoutes:
 
 
 def _order(who: Person, request: CopyRequest) -> _Order:
-    if not _ID.fullmatch(request.request_id):
-        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
+    number = request_id(request.request_id)
     if request.deadline_ms < 1:
         raise BadRequest("deadline_ms is at least 1")
     asked = Asked(
@@ -216,7 +214,7 @@ def _order(who: Person, request: CopyRequest) -> _Order:
         request.message,
     )
     copy_tree.check(asked)
-    return _Order(who, asked, ReplyKey(who.user_id, RequestId(request.request_id), hash_of("copy", *asked)))
+    return _Order(who, asked, ReplyKey(who.user_id, number, hash_of("copy", *asked)))
 
 
 def _later(detail: str) -> Busy:

@@ -7,7 +7,6 @@ look below directories that are to be removed. One event loop; large commits are
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -19,7 +18,6 @@ from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.refused import Refused
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError
-from cairnfs.ids import RequestId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import look_below
@@ -28,10 +26,10 @@ from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.commits import CommitReply, CommitRequest, SettleReply, SettleRequest, Write
 from cairnfs.wire.receipts import ReceiptBody
+from cairnfs.wire.shapes import is_id, request_id
 
 #: A commit of more operations or chunks than these would hold up the loop for a millisecond or more.
 _SMALL_OPERATIONS, _SMALL_CHUNKS = 64, 512
-_ID = re.compile(r"[0-9a-f]{32}")
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -52,7 +50,7 @@ class TransactionRoutes:
         who = person(context)
         if request.deadline_ms < 1:
             raise BadRequest("deadline_ms is at least 1")
-        if request.session is not None and not _ID.fullmatch(request.session):
+        if request.session is not None and not is_id(request.session):
             raise BadRequest("a session's id has 32 hexadecimal digits, in lower case")
         deadline = min(context.deadline, self._clock.monotonic() + request.deadline_ms / 1000)
         receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
@@ -74,10 +72,8 @@ class TransactionRoutes:
 
     async def settle(self, context: Context, request: SettleRequest) -> SettleReply:
         """The outcome of a commit whose answer was lost."""
-        if not _ID.fullmatch(request.request_id):
-            raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
-        who = person(context)
-        operation = Settle(who.user_id, RequestId(request.request_id), deadline=context.deadline, asker=who)
+        who, key = person(context), request_id(request.request_id)
+        operation = Settle(who.user_id, key, deadline=context.deadline, asker=who)
         return await self._driver.submit(operation)
 
 

@@ -7,7 +7,6 @@ are decided (`Commit.apply`, inside). What does not: the steps themselves (`writ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 
 from cairnfs.core.durability import Holding
@@ -22,7 +21,6 @@ from cairnfs.ids import (
     Incarnation,
     InodeId,
     Path,
-    RequestId,
     SessionId,
 )
 from cairnfs.metadata.ops import emptying, steps
@@ -58,10 +56,10 @@ from cairnfs.wire.commits import (
     OperationResult,
 )
 from cairnfs.wire.receipts import ReceiptBody
+from cairnfs.wire.shapes import is_id, request_id
 
 #: Files and directories that one commit may make, those made on the way included.
 INODES_MAX = 10_000
-_ID = re.compile(r"[0-9a-f]{32}")  # of requests and of sessions
 #: How often a commit loads again what its later steps need, after an earlier one moved directories.
 _LOADS = 8
 
@@ -197,15 +195,14 @@ def prepare(
     `body_hash` is the BLAKE3 of the request as it came, `deadline` in seconds of the monotonic clock.
     Raises the errors of `errors.Usage`, TooManyOperations, TooLarge, ReceiptInvalid.
     """
-    if not _ID.fullmatch(request.request_id):
-        raise BadRequest("request_id has 32 hexadecimal digits, in lower case")
+    number = request_id(request.request_id)
     if not request.operations:
         raise BadRequest("a commit has at least one operation")
     if len(request.operations) > OPERATIONS_MAX:
         raise TooManyOperations(f"a commit has at most {OPERATIONS_MAX} operations")
     if len(request.message.encode(errors="replace")) > MESSAGE_MAX_BYTES or "\0" in request.message:
         raise BadRequest(f"a message has at most {MESSAGE_MAX_BYTES} bytes and no NUL")
-    if request.session is not None and not _ID.fullmatch(request.session):
+    if request.session is not None and not is_id(request.session):
         raise SessionEnded("there never was a session of that name")
     _check_bound(person, request, receipts)
     made = [steps.step(operation) for operation in request.operations]
@@ -216,7 +213,7 @@ def prepare(
         session=None if request.session is None else SessionId(request.session),
         incarnations=frozenset(Incarnation(body.incarnation) for body in receipts),
         message=request.message,
-        reply_key=ReplyKey(person.user_id, RequestId(request.request_id), body_hash),
+        reply_key=ReplyKey(person.user_id, number, body_hash),
         deadline=deadline,
     )
 

@@ -21,6 +21,7 @@ from cairnfs.metadata.rows.people import UserGroup
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import State, Want
 from cairnfs.wire import codec
+from cairnfs.wire.shapes import request_id
 
 
 class Numbered(Protocol):
@@ -45,9 +46,10 @@ class Governing:
         return []
 
     def key(self, request: Numbered) -> ReplyKey:
-        """Under which the answer is kept: apart from commits, whose ids are settled."""
+        """Under which the answer is kept: apart from commits, whose ids are settled. Raises BadRequest."""
+        number = RequestId(f"people:{request_id(request.request_id)}")
         said = type(request).__name__.encode() + b" " + codec.encode(request)
-        return ReplyKey(self.person.user_id, RequestId(f"people:{request.request_id}"), hash_bytes(said))
+        return ReplyKey(self.person.user_id, number, hash_bytes(said))
 
     def require_governor(self, state: State) -> Person:
         """Who asks, as they are now. Raises Forbidden, Unauthenticated."""
