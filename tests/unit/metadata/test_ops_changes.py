@@ -11,7 +11,7 @@ from cairnfs import errors as e
 from cairnfs.core.permissions import Person
 from cairnfs.ids import CommitNumber, Incarnation, Path
 from cairnfs.metadata.databases.seam import Database, Tx
-from cairnfs.metadata.ops.changes import Page, Position, page
+from cairnfs.metadata.ops.changes import OTHER_NAMES_MAX, Page, Position, page
 from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
 from cairnfs.wire.commits import Attributes, Link, SetAttributes
 from cairnfs.wire.history import EVENT_CHANGES_MAX, PathChange
@@ -152,6 +152,20 @@ def test_a_file_with_several_names(ledger: Ledger) -> None:
         ["written /a/four"],
         ["created /a/five", "written /a/four"],
     ]
+
+
+def test_of_a_file_with_very_many_names_none_is_looked_for_that_may_be_told(ledger: Ledger) -> None:
+    """A page of changes to one with 65,000 names would take seconds for everybody who follows."""
+    ann = ledger.person("ann")
+    names = [f"/b/{n}" for n in range(OTHER_NAMES_MAX - 1)]
+    since = ledger.commit(mkdir("/a"), mkdir("/b", mode=0o700), write(names[0], b"1")).commit
+    ledger.commit(link(names[0], "/a/seen"), *[link(names[0], name) for name in names[1:]])
+    ledger.commit(write(names[0], b"2"))
+    assert told(ledger, since, person=ann) == [["created /a/seen"], ["written /a/seen"]]
+    since = ledger.commit(link(names[0], "/b/more")).commit
+    ledger.commit(write(names[0], b"3"))
+    ledger.commit(write("/a/seen", b"4"))
+    assert told(ledger, since, person=ann) == [["written /a/seen"]]
 
 
 def test_what_is_made_changed_and_gone_in_one_commit_leaves_nothing(ledger: Ledger) -> None:

@@ -76,6 +76,8 @@ def test_what_is_looked_at_inside_the_clock_is_bounded(
     ledger.commit(mkdir("/open/m"), *[write(f"/open/m/{n}") for n in range(4)], person=bob)
     with pytest.raises(e.TooManyOperations):
         ledger.do(looked(ledger, bob, rename("/open/m", "/open/o"), remove("/open/o", recursive=True)))
+    with pytest.raises(e.TooManyOperations):
+        ledger.do(looked(ledger, bob, chattr("/open/m", mode=0o700), remove("/open/m", recursive=True)))
     ledger.do(looked(ledger, bob, remove("/open/m", recursive=True)))
 
 

@@ -19,6 +19,7 @@ from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.trace import Traced, trace, within_path
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import changes as rows
+from cairnfs.metadata.rows import inodes
 from cairnfs.metadata.rows.changes import Commit, Then
 from cairnfs.metadata.rows.clock import read as read_clock
 from cairnfs.metadata.state.changes import CHANGED, CREATED, MOVED, REMOVED, WRITTEN, Change, decode
@@ -33,6 +34,9 @@ _EVENT_BYTES_MAX = 256 * 1024
 _WORDS: Mapping[int, What] = {
     CREATED: "created", REMOVED: "removed", MOVED: "moved", WRITTEN: "written", CHANGED: "changed",
 }  # fmt: skip
+#: Of a file with more names none is looked for that may be told in place of the one written by: a page
+#: may hold a thousand changes, and a file 65,000 names.
+OTHER_NAMES_MAX = 64
 #: One commit and some of its changes.
 Part = tuple[CommitNumber, Sequence[Change]]
 
@@ -241,13 +245,15 @@ class _Eye:
 def _other_names(
     tx: Tx, person: Person, path: Path, parts: Sequence[Part], found: list[list[Seen | None]]
 ) -> None:
-    """Tell of what was written by a name that is not seen, by another one that it has: the first that is."""
+    """Tell of what was written by a name that is not seen, by another one that it has: the first that is.
+    For a file that has over OTHER_NAMES_MAX of them now, that is left."""
     missed: dict[Then, list[tuple[int, int]]] = defaultdict(list)
     for at, (number, made) in enumerate(parts):
         for place, change in enumerate(made):
             if change.what in (WRITTEN, CHANGED) and change.kind_name != DIRECTORY and not found[at][place]:
                 missed[change.inode, number].append((at, place))
-    dentries = rows.names_then(tx, missed)
+    links = inodes.links(tx, {inode for inode, _ in missed}) if missed else {}
+    dentries = rows.names_then(tx, [one for one in missed if links[one[0]] <= OTHER_NAMES_MAX])
     eye = _Eye(trace(tx, person, {(one.parent, at) for at, one in dentries}), path)
     best: dict[Then, Path] = {}
     for at, one in dentries:

@@ -126,6 +126,7 @@ def check(tree: Tree, person: Person, top: Dentry, checked: Collection[InodeId],
         elif not seen:
             _load_below(tree, inode, path)
         else:
+            _require_few(len(dentries.first_names(view.tx, inode, NAMES_MAX + 1)), path)
             view.load_children([inode])
         inside = [child for child in view.names.get(inode, {}).values() if child is not None]
         if inside:
@@ -139,13 +140,17 @@ def _came(tree: Tree, dentry: Dentry) -> bool:
 
 
 def _load_below(tree: Tree, directory: InodeId, path: Path) -> None:
-    if dentries.count_below(tree.view.tx, directory, NAMES_MAX + 1) > NAMES_MAX:
-        raise TooManyOperations(
-            f"over {NAMES_MAX} names to look at below it: remove it in a commit of its own", path=text(path)
-        )
+    _require_few(dentries.count_below(tree.view.tx, directory, NAMES_MAX + 1), path)
     level = [directory]
     while level:
         level = tree.view.load_children(level)
+
+
+def _require_few(names: int, path: Path) -> None:
+    if names > NAMES_MAX:
+        raise TooManyOperations(
+            f"over {NAMES_MAX} names to look at below it: remove it in a commit of its own", path=text(path)
+        )
 
 
 def _require_emptying(view: View, person: Person, inode: InodeId, inside: list[Dentry], path: Path) -> None:

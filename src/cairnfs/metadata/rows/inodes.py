@@ -1,12 +1,12 @@
 """What exists whatever it is called.
 
 What belongs here: the table `inode`. Links are changed by differences: nobody has to read them
-first. Any thread, inside a tx that holds the clock.
+first. Any thread, inside a tx; one that changes them holds the clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cairnfs.ids import CommitNumber, InodeId
 from cairnfs.metadata.databases.seam import Tx
@@ -33,3 +33,13 @@ def update(tx: Tx, rows: Sequence[tuple[InodeId, int, CommitNumber, int]]) -> No
         rows,
     )
     assert changed == len(rows), f"{len(rows) - changed} inodes were not there"
+
+
+def links(tx: Tx, inodes: Collection[InodeId]) -> dict[InodeId, int]:
+    """How many names lead to these inodes now."""
+    rows = tx.rows_given(
+        "SELECT i.id, i.links FROM {given} AS g CROSS JOIN inode AS i WHERE i.id = g.id",
+        "id BIGINT",
+        [(inode,) for inode in inodes],
+    )
+    return dict(rows)

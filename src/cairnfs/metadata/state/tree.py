@@ -301,7 +301,12 @@ class Tree:
     def _take_notes_out(self, stamp: Stamp) -> None:
         """A file that lives on may have been noted under a name that is below a removed directory."""
         for (inode, number), note in list(self.notes.items()):
-            if number == stamp.number and note.kind != DIRECTORY and not self._is_reachable(note.parent):
+            if number != stamp.number or note.kind == DIRECTORY:
+                continue
+            dentry = self.view.names.get(note.parent, {}).get(note.name)
+            if dentry is not None and not dentry.traced:
+                continue  # it has no other name: a commit may write and remove much, and this is for each
+            if not self._is_reachable(note.parent):
                 other = self._elsewhere(inode, note.parent, note.name)
                 if other is not None:
                     moved = msgspec.structs.replace(note, parent=other.parent, name=other.name)
