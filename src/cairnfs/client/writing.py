@@ -77,8 +77,10 @@ async def write_file(
     content = await settled(content)
     again = replayable(content)
     start = position(content) if again else 0
-    if not again:
-        # Sent with too little it would be lost: better ask first than be refused.
+    asked = target.durability
+    if not again or (asked == "async" != connection.policies.guess(target.path, asked)):
+        # Sent with too little it would be lost, or refused: better ask first. And whoever has said that
+        # one disk is enough is not to wait for more unless the directory wants it.
         with suppress(CairnError):
             await connection.policies.learn(target.path)
     for made in count(1):
