@@ -30,7 +30,7 @@ class PathTooLong(Usage):
 
 
 class BadCursor(Usage):
-    """A cursor that this directory listing did not give, or of another incarnation."""
+    """A cursor that this question was not answered with, or of another incarnation."""
 
     code = "bad_cursor"
 

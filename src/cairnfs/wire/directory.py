@@ -1,7 +1,7 @@
-"""Messages of the directory service: stat, list, open.
+"""Messages of the directory service: stat, list, open, extended attributes.
 
 Every reply names the commit at which it was read; asking for further pages or other paths `at`
-that commit reads one consistent tree. `at` is what `core.moment` reads: commit, time or age.
+that commit reads one consistent tree. `at` is what `core.moment` reads: commit, snapshot, time or age.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cairnfs.wire.shapes import (
     AtString,
     Bytes,
     ChunkSize,
+    Cursor,
     ETagString,
     HashBytes,
     PathBase64,
@@ -126,7 +127,7 @@ class ListRequest(Request, kw_only=True):
 
     path: PathString
     path_b64: PathBase64 | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=LIST_ENTRIES_MAX)] = LIST_ENTRIES_MAX
     at: AtString | None = None
 
@@ -137,7 +138,7 @@ class ListReply(Reply, kw_only=True):
     commit: int
     incarnation: int
     entries: list[Entry]
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class OpenRequest(Request, kw_only=True):

@@ -1,4 +1,4 @@
-"""What an endpoint is: one request that a service answers. Those that there are: `endpoints.py`.
+"""What an endpoint is: one request that a service answers. Those that there are: `endpoints/`.
 
 What belongs here: the form. What does not: any endpoint. Values, any thread.
 """
@@ -43,4 +43,4 @@ class Endpoint(NamedTuple, Generic[Q, A]):
 
 #: What many endpoints answer besides what is their own.
 PATHS = (e.BadName, e.PathTooLong, e.NotFound, e.NotADirectory, e.SymlinkLoop, e.Forbidden)
-HISTORY = (e.NoSuchCommit, e.NoSuchSnapshot, e.BeforeHorizon, e.IncarnationChanged)
+HISTORY = (e.NoSuchCommit, e.NoSuchSnapshot, e.BeforeHorizon)

@@ -14,7 +14,7 @@ from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.directory import Entry
-from cairnfs.wire.shapes import AtString, PathBase64, PathString
+from cairnfs.wire.shapes import AtString, Cursor, PathBase64, PathString
 
 LOG_COMMITS_MAX = 1000
 #: So many changes of a commit stand in the log itself.
@@ -84,7 +84,7 @@ class LogRequest(Request, kw_only=True):
     path: PathString = "/"
     path_b64: PathBase64 | None = None
     at: AtString | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=LOG_COMMITS_MAX)] = 100
 
 
@@ -105,7 +105,7 @@ class LogReply(Reply, kw_only=True):
     commit: int
     incarnation: int
     commits: list[LogCommit]
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class HistoryRequest(Request, kw_only=True):
@@ -114,7 +114,7 @@ class HistoryRequest(Request, kw_only=True):
     path: PathString
     path_b64: PathBase64 | None = None
     at: AtString | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=HISTORY_ITEMS_MAX)] = 100
 
 
@@ -157,7 +157,7 @@ class HistoryReply(Reply, kw_only=True):
     commit: int
     incarnation: int
     items: list[HistoryItem]
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class DiffRequest(Request, kw_only=True):
@@ -167,7 +167,7 @@ class DiffRequest(Request, kw_only=True):
     path_b64: PathBase64 | None = None
     a: AtString
     b: AtString
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=DIFFERENCES_MAX)] = DIFFERENCES_MAX
 
 
@@ -204,7 +204,7 @@ class DiffReply(Reply, kw_only=True):
     b: int
     incarnation: int
     differences: list[Difference]
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 def _raw(text: str | None, base64: str | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 Each field stands once, percent-encoded; `+` is a plus. A path or name, which is bytes, is one field here
 (`path`), not the pair that JSON has (`path`, `path_b64`); its bytes need not be UTF-8. What belongs here:
-messages to query strings and back. What does not: which endpoints are asked so (`endpoints.py`). Any thread.
+messages to query strings and back. What does not: which endpoints are asked so (`endpoints/`). Any thread.
 """
 
 from __future__ import annotations

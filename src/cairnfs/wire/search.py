@@ -19,6 +19,7 @@ from cairnfs.wire.directory import Entry
 from cairnfs.wire.shapes import (
     AtString,
     Bytes64,
+    Cursor,
     FileTime,
     OwnerName,
     PathBase64,
@@ -53,7 +54,7 @@ class FindRequest(Request, kw_only=True):
     owner: OwnerName | None = None
     group: OwnerName | None = None
     at: AtString | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
     limit: Annotated[int, Meta(ge=1, le=FIND_ENTRIES_MAX)] = FIND_ENTRIES_MAX
 
     def pattern(self) -> bytes | None:
@@ -90,7 +91,7 @@ class FindReply(Reply, kw_only=True):
     way: Literal["walk", "index"]
     found: list[FoundEntry]
     closed: int = 0
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class UsageRequest(Request, kw_only=True):
@@ -100,7 +101,7 @@ class UsageRequest(Request, kw_only=True):
     path_b64: PathBase64 | None = None
     depth: Annotated[int, Meta(ge=0, le=PATH_MAX_BYTES)] | None = None
     at: AtString | None = None
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 class Linked(NamedTuple):
@@ -136,4 +137,4 @@ class UsageReply(Reply, kw_only=True):
     incarnation: int
     sums: list[UsageSum]
     closed: int = 0
-    cursor: str | None = None
+    cursor: Cursor | None = None

@@ -74,6 +74,9 @@ SnapshotName = Annotated[str, _said(pattern=f"^{_SNAPSHOT}$")]
 #: A version: see `core.etag`. An expectation may also be "none": nothing may be there.
 ETagString = Annotated[str, _said(pattern=f"^{_ETAG}$")]
 Expectation = Annotated[str, _said(pattern=f"^({_ETAG}|none)$")]
+#: Where the next page of an answer begins, as the one before said it: a path and two names fit well.
+CURSOR_MAX_CHARS = 8192
+Cursor = Annotated[str, _said(pattern="^[A-Za-z0-9_=-]*$", maxLength=CURSOR_MAX_CHARS)]
 #: Bytes travel as base64.
 Bytes = Annotated[bytes, _said(pattern=f"^{_BASE64}")]
 HashBytes = Annotated[

@@ -23,12 +23,11 @@ from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import clock
 from cairnfs.metadata.rows import secrets as rows
 from cairnfs.metadata.rows.clock import ClockRow
+from cairnfs.wire.shapes import CURSOR_MAX_CHARS
 
 #: The name of the key, 64 bytes, among the cluster's secrets: a database has it from the beginning.
 _KEY = "cursors"
 C = TypeVar("C")
-#: A path and two names, packed and in base64, fit well.
-_MAX_CHARS = 8192
 
 
 class Dated(Protocol):
@@ -54,7 +53,7 @@ def write(tx: Tx, cursor: object) -> str:
 def read(tx: Tx, text: str, kind: type[C]) -> C:
     """Read what `write` wrote. Raises BadCursor."""
     try:
-        if len(text) > _MAX_CHARS:
+        if len(text) > CURSOR_MAX_CHARS:
             raise ValueError("too long")
         sealed = b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         opened = _cipher(tx).decrypt(sealed, [_purpose(kind)])

@@ -1,4 +1,4 @@
-"""The transaction service: single-shot commits, and settling lost answers."""
+"""The transaction service: single-shot commits, settling lost answers, copying trees."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ COMMIT = Endpoint(
     (
         *PATHS,
         *HISTORY,
+        e.IncarnationChanged,
         e.IsADirectory,
         e.Exists,
         e.NotEmpty,
@@ -67,10 +68,12 @@ COPY = Endpoint(
     (
         *PATHS,
         *HISTORY,
+        e.IncarnationChanged,
         e.Exists,
         e.RootIsFixed,
         e.RequestReused,
         e.Aborted,
+        e.TooManyOperations,
         e.TooLarge,
         e.DeadlineExceeded,
         e.Busy,
