@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from cairnfs.cli import connection, exits
+from cairnfs.cli.long_answers import JsonEntries, closed, passed_by
 from cairnfs.cli.moments import checked
 from cairnfs.cli.options import At, Json, Profile, Url
 from cairnfs.cli.output import note, path_fields, show, shown, size
-from cairnfs.cli.pieces import Pieces, closed, passed_by
 from cairnfs.cli.seeing import remote
 from cairnfs.errors import BadRequest, CairnError
 
@@ -46,20 +46,20 @@ def command(
     if depth is not None and depth < 0:
         raise BadRequest("a depth is 0 or more")
     wanted = [remote(path) for path in paths or ["/"]]
-    remarks, status, pieces = Remarks(), exits.OK, Pieces()
+    remarks, status, document = Remarks(), exits.OK, JsonEntries()
     with connection.client(url, profile) as client:
         for path in wanted:
             try:
                 for one in client.du(path, depth=0 if summary else depth, at=at, remarks=remarks):
                     if json:
-                        pieces.add({**path_fields(one.path), **_numbers(one)})
+                        document.add({**path_fields(one.path), **_numbers(one)})
                     else:
                         show(f"{size(one.size) if human else one.size}\t{shown(one.path)}")
             except CairnError as error:
                 status = passed_by(path, error, status, only=len(wanted) == 1)
             at = str(remarks.commit) if remarks.commit else at
     if json:
-        pieces.end({"commit": remarks.commit, "closed": remarks.closed})
+        document.end({"commit": remarks.commit, "closed": remarks.closed})
     if remarks.links_forgotten:
         note(f"cairn: over {LINKS_MAX:,} files have several names: some may be counted more than once")
     return closed(remarks.closed, status)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from cairnfs.cli import connection, entries, exits
+from cairnfs.cli.long_answers import JsonEntries, closed, passed_by
 from cairnfs.cli.moments import checked
 from cairnfs.cli.options import At, Json, Null, Profile, Url
 from cairnfs.cli.output import show, shown
-from cairnfs.cli.pieces import Pieces, closed, passed_by
 from cairnfs.cli.seeing import remote
 from cairnfs.core import patterns
 from cairnfs.errors import BadRequest, CairnError
@@ -102,26 +102,26 @@ def _find(
     from cairnfs.client.search import Remarks
 
     remarks, status, left = Remarks(), exits.OK, limit
-    pieces = Pieces()
+    document = JsonEntries()
     for path in [remote(one) for one in paths]:
         if left == 0:
             break
         try:
             for found in client.find(path, at=at, limit=left, remarks=remarks, **wanted):
-                _show(found, form, pieces)
+                _show(found, form, document)
                 left = left if left is None else left - 1
         except CairnError as error:
             status = passed_by(path, error, status, only=len(paths) == 1)
         at = str(remarks.commit) if remarks.commit else at
     if form.json:
-        pieces.end({"commit": remarks.commit, "closed": remarks.closed})
+        document.end({"commit": remarks.commit, "closed": remarks.closed})
     return closed(remarks.closed, status)
 
 
-def _show(found: FoundEntry, form: _Form, pieces: Pieces) -> None:
+def _show(found: FoundEntry, form: _Form, document: JsonEntries) -> None:
     path = found.raw_path()
     if form.json:
-        pieces.add({**entries.document(path, found.entry), "replicas": found.replicas})
+        document.add({**entries.document(path, found.entry), "replicas": found.replicas})
     elif form.null:
         sys.stdout.buffer.write(path + b"\0")
     else:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cairnfs.cli.governing import ask
 from cairnfs.cli.options import Json, Profile, Url
 from cairnfs.cli.output import moment_rfc3339, number, show, show_json, table
+from cairnfs.cli.people import ask
 
 if TYPE_CHECKING:
     from cairnfs.wire.people import GroupInfo

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cairnfs.cli.exits import one_line
-from cairnfs.cli.governing import ask
 from cairnfs.cli.options import Json, Profile, Url
 from cairnfs.cli.output import moment, moment_rfc3339, note, show, show_json, table
+from cairnfs.cli.people import ask
 from cairnfs.errors import BadRequest
 
 if TYPE_CHECKING:

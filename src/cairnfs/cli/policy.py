@@ -9,7 +9,7 @@ import typer
 from cairnfs.cli import connection
 from cairnfs.cli.options import Json, Profile, Url
 from cairnfs.cli.output import path_fields, show, show_json, shown
-from cairnfs.cli.physical import resolved
+from cairnfs.cli.realpath import resolved
 from cairnfs.cli.seeing import remote
 from cairnfs.client.policies import DEFAULT
 from cairnfs.core import names

@@ -2,7 +2,7 @@
 
 Each local file takes its place when it is whole. Many small files are on their way at once, so that
 their chunks share requests; of long ones two. What belongs here: the way from versions to local
-files. What does not: what stands beside their content (`get_beside.py`), what `cp -r` would choose as the
+files. What does not: what stands beside their content (`get_attributes.py`), what `cp -r` would choose as the
 target. Used from one event loop.
 """
 
@@ -18,7 +18,7 @@ from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.draft import Draft
-from cairnfs.client.get_beside import KeptAtCommit, Unfinished
+from cairnfs.client.get_attributes import KeptAtCommit, Unfinished
 from cairnfs.client.listing import walk
 from cairnfs.client.local_attributes import Kept
 from cairnfs.client.local_files import LocalPath

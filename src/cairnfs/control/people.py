@@ -14,7 +14,7 @@ from typing import Any, cast
 from cairnfs.core.permissions import Person, Role
 from cairnfs.errors import Forbidden
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import standing
+from cairnfs.metadata.ops import whoami
 from cairnfs.net.serving import Caller, Context
 from cairnfs.wire import endpoints
 from cairnfs.wire.endpoint import Endpoint
@@ -49,7 +49,7 @@ class Standing:
         """Raises Unauthenticated for one who was shut out, Forbidden for one who is no administrator."""
         if endpoint.name in _LOOK_THEMSELVES:
             return
-        now = await self._driver.read(lambda tx: standing.now(tx, _person(caller)))
+        now = await self._driver.read(lambda tx: whoami.now(tx, _person(caller)))
         if endpoint.access == "admin" and now.role != "admin":
             raise Forbidden("this is for administrators")
 

@@ -6,7 +6,7 @@ import itertools
 from typing import Any, Literal
 
 from cairnfs.core.permissions import Person
-from cairnfs.metadata.ops import change_user, invitations, standing, tokens, user_groups
+from cairnfs.metadata.ops import change_user, invitations, tokens, user_groups, whoami
 from cairnfs.metadata.ops.change_user import ChangeUser
 from cairnfs.metadata.ops.invitations import Issue
 from cairnfs.metadata.ops.user_groups import ChangeGroup, CreateGroup, RemoveGroup
@@ -71,7 +71,7 @@ def show(ledger: Ledger, name: str) -> UserInfo:
 
 
 def now(ledger: Ledger, person: Person) -> Person:
-    return ledger.read(lambda tx: standing.now(tx, person))
+    return ledger.read(lambda tx: whoami.now(tx, person))
 
 
 def listed(ledger: Ledger) -> list[Any]:

@@ -13,7 +13,7 @@ from cairnfs.control.auth.logins import Logins
 from cairnfs.control.people import person
 from cairnfs.ids import ClusterId
 from cairnfs.metadata.driver import Driver
-from cairnfs.metadata.ops import standing
+from cairnfs.metadata.ops import whoami
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import (
@@ -65,7 +65,7 @@ class AuthRoutes:
     async def whoami(self, context: Context, request: Empty) -> WhoamiReply:
         """Who one is, and is now."""
         caller, asker = context.user, person(context)
-        now, home, groups = await self._driver.read(lambda tx: standing.own(tx, asker))
+        now, home, groups = await self._driver.read(lambda tx: whoami.own(tx, asker))
         return WhoamiReply(
             user=caller.name,
             user_id=caller.user_id,

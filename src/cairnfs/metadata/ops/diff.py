@@ -1,9 +1,9 @@
 """diff: how the tree at or below a path differs between two commits, by the log of what happened in between.
 
 What belongs here: the verb: the path itself, which may be another thing or elsewhere because of what happened
-above it, and pages of the log (`ops/differing`). What a person may not see at one of the commits is not there
-for them. A directory that was added or removed stands for all that is in it. Asked for backwards, it is the
-same with the roles exchanged.
+above it, and pages of the log (`ops/comparison`). What a person may not see at one of the commits is not
+there for them. A directory that was added or removed stands for all that is in it. Asked for backwards, it is
+the same with the roles exchanged.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from cairnfs.ids import ROOT, CommitNumber, InodeId, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import cursors, entries, moment
 from cairnfs.metadata.ops.changes import Position, take
-from cairnfs.metadata.ops.differing import Raw, Side, Thing, differences
+from cairnfs.metadata.ops.comparison import Raw, Side, Thing, differences
 from cairnfs.metadata.ops.entries import Found
 from cairnfs.metadata.ops.moment import Sight
+from cairnfs.metadata.ops.renamings import Key, destinations, is_logged, origins
 from cairnfs.metadata.ops.resolve import place, text, there
 from cairnfs.metadata.ops.trace import physical
-from cairnfs.metadata.ops.whereabouts import Key, destinations, is_logged, origins
 from cairnfs.metadata.rows import changes as rows
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire import names

@@ -25,10 +25,11 @@ from cairnfs.errors import BadCursor, BadRequest
 from cairnfs.ids import CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import cursors, entries, moment, name_index, replicas
+from cairnfs.metadata.ops.conditions import Conditions, newer
+from cairnfs.metadata.ops.conditions import read as read_conditions
 from cairnfs.metadata.ops.entries import Found
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.ops.name_index import Below, Counted
-from cairnfs.metadata.ops.sifting import Sieve, newer, sieve
 from cairnfs.metadata.ops.stat import find as find_path
 from cairnfs.metadata.ops.trace import paths
 from cairnfs.metadata.ops.treewalk import Met, Treewalk
@@ -67,7 +68,7 @@ class _Search(NamedTuple):
     person: Person
     start: Found
     path: Path
-    sieve: Sieve
+    conditions: Conditions
     names: Range | None
     limit: int
 
@@ -94,7 +95,8 @@ def find(tx: Tx, person: Person, request: FindRequest) -> FindReply:
     start = find_path(sight.view, who, path, follow=True)
     if cursor is not None and cursor.start != start.version.inode:
         raise BadCursor("this cursor is of another path")
-    conditions = sieve(sight, request, newer(tx, sight, request) if cursor is None else cursor.newer_ns)
+    newer_ns = newer(tx, sight, request) if cursor is None else cursor.newer_ns
+    conditions = read_conditions(sight, request, newer_ns)
     by_name = name_index.names_of(conditions.pattern)
     search = _Search(sight, who, start, path, conditions, by_name, request.limit)
     part = _begin(search) if cursor is None else _go_on(search, cursor)
@@ -115,7 +117,7 @@ def _begin(search: _Search) -> _Part:
         sight.clock.incarnation,
         sight.commit,
         start.version.inode,
-        search.sieve.newer_ns,
+        search.conditions.newer_ns,
         "walk",
         checked=sight.commit,
     )
@@ -150,8 +152,8 @@ def _walk(search: _Search, cursor: Cursor) -> _Part:
     for met in walk.after(cursor.path):
         dentry = met.found.dentry
         if (
-            search.sieve.takes_name(dentry.name)
-            and search.sieve.takes(dentry.kind, met.found.version)
+            search.conditions.takes_name(dentry.name)
+            and search.conditions.takes(dentry.kind, met.found.version)
             and (told is None or Named(dentry.name, dentry.parent) > told)
         ):
             found.append(met)
@@ -193,7 +195,7 @@ def _by_index(search: _Search, cursor: Cursor) -> _Part:
     told = tuple(cursor.path.split(b"/")) if cursor.path else ()
     after = Named(Name(cursor.reached[0]), InodeId(cursor.reached[1]))
     page = name_index.page(
-        sight, search.person, search.sieve, search.names, Below(root, told), after, search.limit
+        sight, search.person, search.conditions, search.names, Below(root, told), after, search.limit
     )
     if page.position is None:
         return _Part(page.found, "index", 0, None)
@@ -225,13 +227,13 @@ def _told(search: _Search, met: Sequence[Met], *, itself: bool) -> list[FoundEnt
     start = search.start
     if (
         itself
-        and search.sieve.takes_name(rules.base(search.path))
-        and search.sieve.takes(start.kind, start.version)
+        and search.conditions.takes_name(rules.base(search.path))
+        and search.conditions.takes(start.kind, start.version)
     ):
         where.insert(0, search.path)
         found.insert(0, start)
     built = entries.build(search.sight, found)
-    kept = [at for at, entry in enumerate(built) if search.sieve.takes_entry(entry)]
+    kept = [at for at, entry in enumerate(built) if search.conditions.takes_entry(entry)]
     readable = [
         (one.version.inode, one.version.born)
         for one in (found[at] for at in kept)

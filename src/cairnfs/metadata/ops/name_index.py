@@ -14,8 +14,8 @@ from cairnfs.core.patterns import Pattern
 from cairnfs.core.permissions import Person
 from cairnfs.ids import CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops.conditions import Conditions
 from cairnfs.metadata.ops.moment import Sight
-from cairnfs.metadata.ops.sifting import Sieve
 from cairnfs.metadata.ops.trace import Traced, trace
 from cairnfs.metadata.ops.treewalk import Met
 from cairnfs.metadata.rows import changes, nodes, search
@@ -70,7 +70,7 @@ def count(tx: Tx, names: Range, so_far: Counted, rows: int) -> Counted:
 
 
 def page(
-    sight: Sight, person: Person, sieve: Sieve, names: Range, below: Below, after: Named, limit: int
+    sight: Sight, person: Person, conditions: Conditions, names: Range, below: Below, after: Named, limit: int
 ) -> Page:
     """What comes beyond `after`, `limit` at most."""
     found: list[Met] = []
@@ -79,7 +79,7 @@ def page(
     while looked < PAGE_ROWS and len(found) < limit:
         batch = search.living(sight.view.tx, names, position, _BATCH)
         looked += len(batch)
-        for named, met in _seen(sight, person, sieve, batch, below):
+        for named, met in _seen(sight, person, conditions, batch, below):
             found.append(met)
             if len(found) == limit:
                 return Page(found, named)
@@ -115,14 +115,14 @@ def _ends(change: Change, names: Range) -> bool:
 
 
 def _seen(
-    sight: Sight, person: Person, sieve: Sieve, batch: list[Named], below: Below
+    sight: Sight, person: Person, conditions: Conditions, batch: list[Named], below: Below
 ) -> list[tuple[Named, Met]]:
     """Those of these names that are what was asked, and below the directory, and may be seen."""
-    asked = [(parent, name) for name, parent in batch if sieve.takes_name(name)]
+    asked = [(parent, name) for name, parent in batch if conditions.takes_name(name)]
     listed = [
         Listed(*one)
         for one in nodes.find_told(sight.view.tx, asked, sight.view.at)
-        if sieve.takes(one[0].kind, one[1])
+        if conditions.takes(one[0].kind, one[1])
     ]
     where = trace(sight.view.tx, person, ((one.dentry.parent, sight.commit) for one in listed))
     found = []

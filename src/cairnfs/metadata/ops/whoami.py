@@ -1,4 +1,4 @@
-"""standing: who somebody is now, whatever their token says.
+"""whoami: who somebody is now, whatever their token says.
 
 What belongs here: that look by itself. Operations and reads that look at more have it in their tx
 (`state.people`, `sight.people`).

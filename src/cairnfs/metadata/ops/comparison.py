@@ -1,4 +1,4 @@
-"""differing: what some of the log made of a tree between two commits, as one can see it at both ends.
+"""comparison: what some of the log made of a tree between two commits, as one can see it at both ends.
 
 What belongs here: of a name that was begun, whether it is there at the later commit, and where what it leads
 to was before; of one that was ended, the same the other way round; of a version, whether it is there. Each of
@@ -15,8 +15,8 @@ from cairnfs.core.permissions import Person
 from cairnfs.ids import ROOT, CommitNumber, InodeId, Name, Path
 from cairnfs.metadata.ops.changes import Slice
 from cairnfs.metadata.ops.moment import Sight
+from cairnfs.metadata.ops.renamings import Key, Known, destinations, origins
 from cairnfs.metadata.ops.trace import Traced, trace, within_path
-from cairnfs.metadata.ops.whereabouts import Key, Known, destinations, origins
 from cairnfs.metadata.rows import changes as rows
 from cairnfs.metadata.rows import nodes
 from cairnfs.metadata.rows.nodes import Dentry, Told, Version

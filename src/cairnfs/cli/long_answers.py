@@ -19,7 +19,7 @@ from cairnfs.errors import CairnError, Forbidden, NotADirectory, NotFound, Symli
 _OF_A_PATH = (NotFound, NotADirectory, Forbidden, SymlinkLoop)
 
 
-class Pieces:
+class JsonEntries:
     """One JSON document: `{"entries":[...], ...}`. Begun with the first entry, or at the end."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cairnfs.cli.physical import resolved
+from cairnfs.cli.realpath import resolved
 from cairnfs.errors import NotFound, SymlinkLoop
 from cairnfs.wire.directory import Entry
 from cairnfs.wire.names import to_text

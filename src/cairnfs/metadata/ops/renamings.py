@@ -1,4 +1,4 @@
-"""whereabouts: by which name something was, or will be, known at another commit.
+"""renamings: by which name something was, or will be, known at another commit.
 
 What belongs here: following what a name leads to from one commit to another. Directories are found by their
 inodes; files by the log of changes, from one renaming to the next, a few statements a renaming however many

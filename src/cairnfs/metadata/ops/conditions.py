@@ -1,4 +1,4 @@
-"""sifting: what of all that is met is what was asked for.
+"""conditions: what of all that is met is what was asked for.
 
 What belongs here: one request's conditions, read once, and each of them. What does not: how things are met
 (`treewalk`, `name_index`). Names and kinds are looked at first, for they cost nothing; a directory's time of
@@ -28,7 +28,7 @@ from cairnfs.wire.search import FindRequest
 _REMOVED = re.compile(r"#([0-9]{1,18})")
 
 
-class Sieve(NamedTuple):
+class Conditions(NamedTuple):
     """One request's conditions; None, and no kinds, is no condition."""
 
     pattern: Pattern | None
@@ -62,13 +62,13 @@ class Sieve(NamedTuple):
         return self.newer_ns is None or mtime_ns > self.newer_ns
 
 
-def sieve(sight: Sight, request: FindRequest, newer_ns: int | None) -> Sieve:
+def read(sight: Sight, request: FindRequest, newer_ns: int | None) -> Conditions:
     """Read the conditions; `newer_ns` as `newer` gave it at the first page.
 
     Raises BadPattern, BadName, NoSuchUser, NoSuchGroup.
     """
     pattern = request.pattern()
-    return Sieve(
+    return Conditions(
         None if pattern is None else patterns.parse(pattern, ignore_case=request.ignore_case),
         frozenset(request.kinds),
         request.size_min or 0,
