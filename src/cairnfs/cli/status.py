@@ -25,7 +25,12 @@ _NUMBERS = frozenset({2, 3, 4})
 
 def command(
     wait: Annotated[
-        str | None, typer.Option("--wait", metavar="ready", help="Return only once the cluster is ready.")
+        str | None,
+        typer.Option(
+            "--wait",
+            metavar="ready|clean",
+            help="Return only once the cluster is ready for writes; or clean, every copy made.",
+        ),
     ] = None,
     timeout: Annotated[
         int, typer.Option("--timeout", metavar="SECONDS", help="How long to wait for it.")
@@ -39,13 +44,13 @@ def command(
 
     Whether it is ready, its fileservers, and what of it runs on this machine.
     """
-    if wait not in (None, "ready"):
-        raise BadRequest(f"--wait waits for nothing but ready, not {wait!r}")
+    if wait not in (None, "ready", "clean"):
+        raise BadRequest(f"--wait waits for ready or clean, not {wait!r}")
     where = connection.address(url, profile)
     here = _running_here(data, where)
     try:
         with connection.client(url, profile) as client:
-            found = client.status() if wait is None else _wait_until_ready(client, timeout)
+            found = client.status() if wait is None else _wait_until(client, wait, timeout)
     except Unavailable as error:
         if not json:
             for line in _process_lines(here):
@@ -61,23 +66,23 @@ def command(
     return exits.OK
 
 
-def _wait_until_ready(client: Client, timeout_s: int) -> StatusReply:
+def _wait_until(client: Client, what: str, timeout_s: int) -> StatusReply:
     last: list[CairnError] = []
 
-    def ready() -> StatusReply | None:
+    def reached() -> StatusReply | None:
         try:
             found = client.status()
         except Unavailable as error:
             last[:] = [error]
             return None
-        return found if found.ready else None
+        return found if found.ready and (what == "ready" or not found.groups_dirty) else None
 
-    found = until(ready, timeout_s, poll_s=_POLL_S)
+    found = until(reached, timeout_s, poll_s=_POLL_S)
     if found is None:
         if last:
             raise last[0]
         raise Unavailable(
-            f"the cluster is not ready after {timeout_s} s", hint="see: cairn status; cairn logs"
+            f"the cluster is not {what} after {timeout_s} s", hint="see: cairn status; cairn logs"
         )
     return found
 
