@@ -29,7 +29,7 @@ from cairnfs.core.permissions import (
     mode_after_chown,
 )
 from cairnfs.errors import BadRequest, Exists, IncarnationChanged, NotADirectory, RootIsFixed, TooLarge
-from cairnfs.ids import CommitNumber, Hash, Incarnation, InodeId, Path, UserId
+from cairnfs.ids import CommitNumber, Hash, Incarnation, InodeId, Name, Path, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import moment
 from cairnfs.metadata.ops.entries import changes_then
@@ -100,7 +100,7 @@ class Frame(NamedTuple):
     path: bytes
     after: bytes = b""
     whole: bool = False
-    entering: tuple[tuple[InodeId, InodeId, bytes], ...] = ()
+    entering: tuple[tuple[InodeId, InodeId, Name], ...] = ()
 
 
 class _Xattrs(NamedTuple):
@@ -221,7 +221,8 @@ class _Walk:
         while self._frames and self._weight < PAGE_WEIGHT:
             frame = self._frames.pop()
             if frame.entering:
-                *rest, (source, copy, path) = frame.entering
+                *rest, (source, copy, name) = frame.entering
+                path = frame.path + b"/" + name
                 self._frames += [frame._replace(entering=tuple(rest)), Frame(source, copy, path)]
                 if len(self._frames) > DEPTH_MAX:
                     raise TooLarge(f"directories are over {DEPTH_MAX} deep", path=text(Path(path)))
@@ -232,7 +233,7 @@ class _Walk:
         """Take more names of a directory."""
         left = PAGE_WEIGHT - self._weight
         listed = nodes.page(self._tx, frame.source, frame.after, left, self._source.commit)
-        entering: list[tuple[InodeId, InodeId, bytes]] = []
+        entering: list[tuple[InodeId, InodeId, Name]] = []
         after = frame.after
         for one in listed:
             if self._weight >= PAGE_WEIGHT:
@@ -240,7 +241,7 @@ class _Walk:
             path = frame.path + b"/" + one.dentry.name
             copy = self._take(frame, one, Path(path))
             if one.dentry.kind == DIRECTORY:
-                entering.append((one.dentry.inode, copy, path))
+                entering.append((one.dentry.inode, copy, one.dentry.name))
             after = one.dentry.name
         return frame._replace(after=after, whole=len(listed) < left, entering=tuple(entering))
 
