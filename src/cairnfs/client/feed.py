@@ -104,8 +104,11 @@ async def follow(
                     liveness.hear(stream)
                     async for event in stream:
                         yield decode(event)
+                        # What a stream begins with is no news: else one that breaks off after it each
+                        # time would be opened again without a pause, for ever.
+                        if event.id != last_id:
+                            pauses = Pauses(clock, patience_s)
                         last_id = event.id
-                        pauses = Pauses(clock, patience_s)
             except (TokenExpired, TokenInvalid) as error:
                 # Within a stream its time was over; at the opening another token is needed.
                 if opened_at is None and (token is None or not await control.tokens.refused(token)):

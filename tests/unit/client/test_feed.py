@@ -214,10 +214,11 @@ async def test_patience_begins_anew_with_every_stream() -> None:
         assert scene.got == list(range(20))
 
 
-async def test_a_server_that_ends_its_streams_at_once_is_not_stormed() -> None:
+@pytest.mark.parametrize("said", [Heartbeat(), 7], ids=["nothing", "where it stands"])
+async def test_a_server_that_ends_its_streams_at_once_is_not_stormed(said: Step) -> None:
     scene = Scene()
     for _ in range(1000):
-        scene.tell(Heartbeat())
+        scene.tell(said)
     following = scene.following(patience_s=40.0)
     await scene.clock.run(30)
     assert 15 <= len(scene.teller.begun) <= 60
