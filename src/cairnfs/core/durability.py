@@ -40,11 +40,6 @@ def strongest(*durabilities: str) -> str:
     return max(durabilities, key=DURABILITIES.index)
 
 
-def weaker(asked: str, policy: str) -> bool:
-    """Whether a request for `asked` would weaken the policy of a directory."""
-    return DURABILITIES.index(asked) < DURABILITIES.index(policy)
-
-
 def proofs(holdings: Iterable[Holding], needs: int) -> dict[Hash, Proof]:
     """What these holdings prove together; one begun before `needs` proves nothing any more.
 

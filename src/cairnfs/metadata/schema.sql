@@ -254,7 +254,7 @@ CREATE TABLE refresh_token (
 -- digits are what people call them. [people: issuer is an active administrator, or 0]
 CREATE TABLE one_time (
     hash       BYTES  PRIMARY KEY,
-    purpose    TEXT   NOT NULL,          -- join, invitation, first-admin
+    purpose    TEXT   NOT NULL,          -- join, invitation
     expires_us BIGINT NOT NULL,
     issuer     BIGINT NOT NULL,          -- users.id of whom asked for it; 0: nobody
     detail     TEXT   NOT NULL           -- of an invitation, JSON: role, ids of user groups, note; or empty

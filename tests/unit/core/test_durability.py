@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cairnfs.core.durability import DURABILITIES, Holding, present, proofs, strongest, weaker
+from cairnfs.core.durability import DURABILITIES, Holding, present, proofs, strongest
 from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.core.placement import required
 from cairnfs.errors import LengthMismatch
@@ -51,6 +51,3 @@ def test_the_policies_stand_in_order_of_what_they_ask() -> None:
     assert needed == sorted(set(needed)) == [1, 3, 5]
     assert strongest("majority", "async") == "majority"
     assert strongest("async", "all", "majority") == "all"
-    assert weaker("async", "majority")
-    assert not weaker("majority", "majority")
-    assert not weaker("all", "majority")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from cairnfs.core.permissions import WALK, WRITE, Person
 from cairnfs.errors import Busy, Exists, IncarnationChanged, RootIsFixed
-from cairnfs.ids import NEVER, CommitNumber, Hash, Incarnation, InodeId, Path
+from cairnfs.ids import NEVER, CommitNumber, Hash, Incarnation, InodeId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import emptying, leader, moment, results
 from cairnfs.metadata.ops.copy_tree import PAGE_WEIGHT, Asked, Begun, Page, Source, leaves_of, top_of
@@ -232,8 +232,3 @@ def _refer(tx: Tx, many: Sequence[Version], entries: dict[Hash, bytes]) -> None:
     counts = Counter(Hash(one.xattrs) for one in many if one.xattrs)
     xattrs.refer(tx, [(name, count, entries[name]) for name, count in counts.items() if entries[name]])
     xattrs.refer_more(tx, [(name, count) for name, count in counts.items() if not entries[name]])
-
-
-def target_of(asked: Asked) -> list[Path]:
-    """What is removed with all below it, for `remove.check_below`."""
-    return [asked.target] if asked.replace else []

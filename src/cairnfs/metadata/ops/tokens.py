@@ -13,7 +13,7 @@ from cairnfs.metadata.rows import people, replies, tokens, users
 from cairnfs.metadata.rows.tokens import OneTime
 from cairnfs.metadata.rows.users import User
 
-JOIN, INVITATION, FIRST_ADMIN = "join", "invitation", "first-admin"
+JOIN, INVITATION = "join", "invitation"
 REPLIES_KEPT_US = 24 * 3600 * 1_000_000
 _PAGE = 500
 
