@@ -114,7 +114,7 @@ class Table:
             return Checkpoint()
         try:
             return msgspec.msgpack.decode(row[0], type=Checkpoint)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, TypeError) as error:  # a damaged row may even hold no bytes at all
             raise IndexDamaged(f"{self.path}: its checkpoint cannot be read") from error
 
     def find(self, chunk: bytes) -> bytes | None:

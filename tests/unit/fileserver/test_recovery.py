@@ -103,6 +103,20 @@ def test_an_index_that_is_no_database_is_rebuilt(shelf: Shelf, content: bytes) -
     assert begins(store) == before
 
 
+@pytest.mark.parametrize("value", [7, "text", b"", b"?"], ids=["number", "text", "empty", "junk"])
+def test_a_checkpoint_that_is_none_is_rebuilt(shelf: Shelf, value: object) -> None:
+    """A flipped byte can make anything of a row, also what is no bytes."""
+    before = fill(shelf)
+    shelf.close()
+    connection = sqlite3.connect(shelf.index / FILE)
+    with connection:
+        connection.execute("UPDATE state SET value = ?", (value,))
+    connection.close()
+    store = shelf.open()
+    assert store.stats().index_rebuilt != ""
+    assert begins(store) == before
+
+
 def test_a_row_that_vanished_is_missed(shelf: Shelf) -> None:
     before = fill(shelf)
     shelf.close()
