@@ -13,6 +13,7 @@ from cairnfs.client import feed
 from cairnfs.client.connection import Connection
 from cairnfs.client.feed import PATIENCE_S, Liveness
 from cairnfs.client.naming import At, PathLike, as_at, as_path
+from cairnfs.client.pin import Pin
 from cairnfs.clock import Clock
 from cairnfs.errors import BadRequest, CairnError, Forbidden, NotFound
 from cairnfs.net.event_stream import EventStream
@@ -102,13 +103,16 @@ async def diff_pages(
     text, base64 = names.to_text(as_path(path))
     first, second = await _dated(connection, a), await _dated(connection, b)
     cursor: str | None = None
-    while True:
-        request = DiffRequest(path=text, path_b64=base64, a=first, b=second, cursor=cursor)
-        reply = await connection.control.ask(endpoints.DIFF, request)
-        yield reply
-        cursor = reply.cursor
-        if cursor is None:
-            return
+    with Pin(connection.sessions) as pin:
+        while True:
+            request = DiffRequest(path=text, path_b64=base64, a=first, b=second, cursor=cursor)
+            reply = await connection.control.ask(endpoints.DIFF, request)
+            cursor = reply.cursor
+            if cursor is not None:
+                await pin.at(min(reply.a, reply.b))
+            yield reply
+            if cursor is None:
+                return
 
 
 async def _dated(connection: Connection, at: At) -> str:

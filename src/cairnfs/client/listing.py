@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.naming import below
+from cairnfs.client.pin import Pin
 from cairnfs.errors import CairnError, Internal
 from cairnfs.ids import Path
 from cairnfs.wire import endpoints, problems
@@ -55,14 +56,17 @@ async def pages(connection: Connection, path: Path, at: str | None) -> AsyncGene
     """A directory's pages, all at one commit."""
     text = PathText.of(path)
     cursor: str | None = None
-    while True:
-        request = ListRequest(path=text.path, path_b64=text.path_b64, cursor=cursor, at=at)
-        reply = await connection.control.ask(endpoints.LIST, request)
-        yield reply
-        # The cursor keeps the commit; "ten minutes ago" would be another one by now.
-        cursor, at = reply.cursor, None
-        if cursor is None:
-            return
+    with Pin(connection.sessions) as pin:
+        while True:
+            request = ListRequest(path=text.path, path_b64=text.path_b64, cursor=cursor, at=at)
+            reply = await connection.control.ask(endpoints.LIST, request)
+            # The cursor keeps the commit; "ten minutes ago" would be another one by now.
+            cursor, at = reply.cursor, None
+            if cursor is not None:
+                await pin.at(reply.commit)
+            yield reply
+            if cursor is None:
+                return
 
 
 async def list_directory(connection: Connection, path: Path, at: str | None) -> AsyncGenerator[Entry, None]:
@@ -78,20 +82,23 @@ async def walk(
     """Everything below a directory with its path, parents before what is in them, all at one commit."""
     stack: list[tuple[Path, AsyncGenerator[ListReply, None]]] = [(path, pages(connection, path, at))]
     left: list[list[Entry]] = [[]]
-    while stack:
-        directory, following = stack[-1]
-        if not left[-1]:
-            page = await anext(following, None)
-            if page is None:
-                stack.pop()
-                left.pop()
+    with Pin(connection.sessions) as pin:
+        while stack:
+            directory, following = stack[-1]
+            if not left[-1]:
+                page = await anext(following, None)
+                if page is None:
+                    stack.pop()
+                    left.pop()
+                    continue
+                at = str(page.commit)
+                if any(entry.kind == "directory" for entry in page.entries):
+                    await pin.at(page.commit)
+                left[-1] = page.entries[::-1]
                 continue
-            at = str(page.commit)
-            left[-1] = page.entries[::-1]
-            continue
-        entry = left[-1].pop()
-        inside = below(directory, entry.raw_name())
-        yield inside, entry
-        if entry.kind == "directory":
-            stack.append((inside, pages(connection, inside, at)))
-            left.append([])
+            entry = left[-1].pop()
+            inside = below(directory, entry.raw_name())
+            yield inside, entry
+            if entry.kind == "directory":
+                stack.append((inside, pages(connection, inside, at)))
+                left.append([])

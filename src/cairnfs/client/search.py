@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from cairnfs.client.connection import Connected
 from cairnfs.client.naming import At, PathLike, as_at, as_path
+from cairnfs.client.pin import Pin
 from cairnfs.core.capacity import room
 from cairnfs.core.placement import required
 from cairnfs.errors import BadRequest
@@ -114,36 +115,39 @@ async def find(
     if limit is not None and limit < 1:
         raise BadRequest("a limit is at least 1")
     left, cursor = limit, None
-    while True:
-        request = FindRequest(
-            path=text,
-            path_b64=base64,
-            name=pattern,
-            name_b64=pattern_b64,
-            ignore_case=ignore_case,
-            kinds=list(kinds),
-            size_min=size_min,
-            size_max=size_max,
-            newer_us=newer_us,
-            newer_sub_ns=newer_sub_ns,
-            newer_than=since,
-            owner=owner,
-            group=group,
-            at=moment,
-            cursor=cursor,
-            limit=FIND_ENTRIES_MAX if left is None else min(left, FIND_ENTRIES_MAX),
-        )
-        reply = await files.connection.control.ask(endpoints.FIND, request)
-        if remarks is not None:
-            remarks.commit = reply.commit
-            remarks.closed += reply.closed
-        for one in reply.found[:left]:
-            yield one
-        if left is not None:
-            left -= len(reply.found)
-        cursor = reply.cursor
-        if cursor is None or (left is not None and left <= 0):
-            return
+    with Pin(files.connection.sessions) as pin:
+        while True:
+            request = FindRequest(
+                path=text,
+                path_b64=base64,
+                name=pattern,
+                name_b64=pattern_b64,
+                ignore_case=ignore_case,
+                kinds=list(kinds),
+                size_min=size_min,
+                size_max=size_max,
+                newer_us=newer_us,
+                newer_sub_ns=newer_sub_ns,
+                newer_than=since,
+                owner=owner,
+                group=group,
+                at=moment,
+                cursor=cursor,
+                limit=FIND_ENTRIES_MAX if left is None else min(left, FIND_ENTRIES_MAX),
+            )
+            reply = await files.connection.control.ask(endpoints.FIND, request)
+            if remarks is not None:
+                remarks.commit = reply.commit
+                remarks.closed += reply.closed
+            found, cursor = reply.found[:left], reply.cursor
+            left = None if left is None else left - len(found)
+            last = cursor is None or left == 0
+            if not last:
+                await pin.at(reply.commit)
+            for one in found:
+                yield one
+            if last:
+                return
 
 
 async def du(
@@ -163,17 +167,20 @@ async def du(
     text, base64 = names.to_text(as_path(path))
     moment, cursor = as_at(at), None
     adding = _Adding(Remarks() if remarks is None else remarks)
-    while True:
-        request = UsageRequest(path=text, path_b64=base64, depth=depth, at=moment, cursor=cursor)
-        reply = await files.connection.control.ask(endpoints.USAGE, request)
-        adding.remarks.commit = reply.commit
-        adding.remarks.closed += reply.closed
-        for part in reply.sums:
-            for usage in adding.add(part):
-                yield usage
-        cursor = reply.cursor
-        if cursor is None:
-            break
+    with Pin(files.connection.sessions) as pin:
+        while True:
+            request = UsageRequest(path=text, path_b64=base64, depth=depth, at=moment, cursor=cursor)
+            reply = await files.connection.control.ask(endpoints.USAGE, request)
+            adding.remarks.commit = reply.commit
+            adding.remarks.closed += reply.closed
+            cursor = reply.cursor
+            if cursor is not None:
+                await pin.at(reply.commit)
+            for part in reply.sums:
+                for usage in adding.add(part):
+                    yield usage
+            if cursor is None:
+                break
     for usage in adding.end():
         yield usage
 

@@ -1,5 +1,8 @@
 """This process's session: begun when first needed, renewed in the background, ended at close.
 
+What reads an earlier commit than the session needs by now gets one more, which pins that commit: needs
+never fall.
+
 The client counts from *sending* a renewal, on the clock that goes on while the machine sleeps. After
 `suspend_ms` without an answer the session is suspended: work waits. After `lease_ms`, or at the
 server's word, it is over, and everything that held it fails with SessionEnded; so this client stops
@@ -61,64 +64,88 @@ class Hold:
 
 
 class Sessions:
-    """Gives holds on the one session, beginning a new one where there is none."""
+    """Gives holds on the one session, or one more that goes further back; begins what is not there."""
 
     def __init__(self, control: Control, label: str) -> None:
         self._control = control
         self._label = label
         self._live: _Live | None = None
+        #: Sessions besides, for commits that are earlier than what that one needs.
+        self._earlier: list[_Live] = []
         self._beginning = asyncio.Lock()
         self._closed = False
 
     async def hold(self, commit: int | None = None) -> Hold:
         """A hold for an upload that begins now, or for reading at `commit`."""
-        return (await self.begin()).hold(commit)
+        live = await self.begin(commit)
+        if commit is not None and not live.covers(commit):
+            live = await self._begin_earlier(commit)
+        return live.hold(commit)
 
-    async def begin(self) -> _Live:
-        """See that there is a session, and give it. Raises BadRequest once they are closed."""
+    async def begin(self, needs: int | None = None) -> _Live:
+        """See that there is a session, and give it. A new one may need an earlier commit than the present.
+
+        Raises BadRequest once they are closed.
+        """
         if self._live is not None and not self._live.is_over():
             return self._live
         async with self._beginning:
             if not self._closed and (self._live is None or self._live.is_over()):
-                self._live = await self._begin()
+                self._live = await self._begin(needs)
             if self._closed or self._live is None:
                 await self.close()
                 raise BadRequest(CLOSED)
             return self._live
 
-    async def _begin(self) -> _Live:
+    async def _begin_earlier(self, commit: int) -> _Live:
+        async with self._beginning:
+            for one in list(self._earlier):
+                if one.is_over() or not (one.holds or one.covers(commit)):
+                    self._earlier.remove(one)
+                    await one.close()
+            fit = next((one for one in self._earlier if one.covers(commit)), None)
+            if fit is None and not self._closed:
+                fit = await self._begin(commit)
+                self._earlier.append(fit)
+            if self._closed or fit is None:
+                await self.close()
+                raise BadRequest(CLOSED)
+            return fit
+
+    async def _begin(self, needs: int | None) -> _Live:
         clock = self._control.clock
         sent = 0.0
 
         async def attempt(timeout_s: float) -> SessionReply:
             nonlocal sent
             sent = clock.boottime()
-            request = SessionRequest(label=self._label)
+            request = SessionRequest(label=self._label, needs=needs)
             return await self._control.once(endpoints.BEGIN_SESSION, request, timeout_s=timeout_s)
 
         reply = await persist(clock, self._control.patience, attempt, stranger=not self._control.met)
-        return _Live(self._control, reply, sent)
+        return _Live(self._control, reply, sent, reply.commit if needs is None else needs)
 
     async def close(self) -> None:
         """End the session, for good; if nobody hears it, the cluster ends it by itself soon."""
         self._closed = True
         live, self._live = self._live, None
-        if live is not None:
-            await live.close()
+        earlier, self._earlier = self._earlier, []
+        await asyncio.gather(*(one.close() for one in (live, *earlier) if one is not None))
 
 
 class _Live:
     """One session from its beginning to its end."""
 
-    def __init__(self, control: Control, reply: SessionReply, sent: float) -> None:
-        """`sent` is when its beginning was asked for, by `boottime`."""
+    def __init__(self, control: Control, reply: SessionReply, sent: float, needs: int) -> None:
+        """`sent` is when its beginning was asked for, by `boottime`; `needs` what it needs at first."""
         self.id = reply.session
         self.holds: set[Hold] = set()
         self._control = control
         self._clock = control.clock
         self._incarnation = reply.incarnation
         self._commit = reply.commit
-        self._needs = reply.commit
+        #: What the cluster was told; an answer that is lost may have told it all the same.
+        self._needs = needs
         self._renew_s = reply.renew_ms / 1000
         self._suspend_s = reply.suspend_ms / 1000
         self._lease_s = reply.lease_ms / 1000
@@ -132,6 +159,10 @@ class _Live:
         hold = Hold(self, self._commit if commit is None else commit)
         self.holds.add(hold)
         return hold
+
+    def covers(self, commit: int) -> bool:
+        """Whether what this session needs goes back to a commit."""
+        return self._needs <= commit
 
     def is_over(self) -> bool:
         """Look at the clock: a machine that slept wakes up past its lease."""
@@ -170,6 +201,7 @@ class _Live:
         """Ask once; whether there was an answer, good or bad."""
         self._counter += 1
         needs = max(self._needs, min((hold.needs for hold in self.holds), default=self._commit))
+        self._needs = needs
         sent = self._clock.boottime()
         # An attempt ends in time for another one before the session would be suspended for long.
         timeout_s = min(self._renew_s, max(self._lease_s - self._age_s(), 0.001))
@@ -187,7 +219,7 @@ class _Live:
         if reply.incarnation != self._incarnation:
             self._end("the cluster's history was cut")
             return True
-        self._confirmed, self._needs = sent, needs
+        self._confirmed = sent
         self._commit = max(self._commit, reply.commit)
         self._news.set()
         return True

@@ -17,13 +17,17 @@ LABEL_MAX_BYTES = 255
 
 
 class SessionRequest(Request, kw_only=True):
-    """Begin a session. `label` tells people what it is: host and command."""
+    """Begin a session. `label` tells people what it is: host and command.
+
+    `needs`: the oldest commit that it will read, where that is not the present one.
+    """
 
     label: Annotated[str, text(LABEL_MAX_BYTES)] = ""
+    needs: Whole | None = None
 
 
 class SessionReply(Reply, kw_only=True):
-    """The session's id and times; `commit` is the present commit, which the session needs at first."""
+    """The session's id and times; `commit` is the present commit, needed at first, or an earlier one."""
 
     session: str
     incarnation: int

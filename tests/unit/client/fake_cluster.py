@@ -59,6 +59,8 @@ class FakeCluster:
         self.servers = [FakeFileserver(number + 1, self) for number in range(fileservers)]
         self.map_version = 1
         self.sessions: dict[str, sessions.RenewRequest | None] = {}
+        #: What each session was begun for, in order.
+        self.needs: list[int | None] = []
         self.times = (5000, 10000, 15000)
         self.trees: list[Tree] = [{b"/": Node(1, 0, "directory", mode=0o755)}]
         self.commit_sizes: list[int] = []
@@ -119,8 +121,11 @@ class FakeCluster:
 
     # sessions and cluster
 
-    async def begin_session(self, context: Context, request: Any) -> sessions.SessionReply:
+    async def begin_session(
+        self, context: Context, request: sessions.SessionRequest
+    ) -> sessions.SessionReply:
         name = secrets.token_hex(16)
+        self.needs.append(request.needs)
         self.sessions[name] = None
         renew, suspend, lease = self.times
         return sessions.SessionReply(

@@ -41,6 +41,10 @@ class Scene:
         (latest,) = self.cluster.sessions.values()
         return latest
 
+    def needed(self) -> list[int]:
+        """What each session needs by its latest renewal, in the order in which they began."""
+        return [renewal.needs for renewal in self.cluster.sessions.values() if renewal is not None]
+
 
 @pytest.fixture
 async def scene() -> Scene:
@@ -89,10 +93,48 @@ async def test_needs_is_the_oldest_use_and_never_falls(scene: Scene) -> None:
     old.release()
     await scene.clock.run(5.1)
     assert scene.renewal() == RenewRequest(counter=3, needs=9)
-    late = await scene.files.connection.sessions.hold(commit=2)
+
+
+async def test_what_reads_an_earlier_commit_gets_a_session_that_goes_back_to_it(scene: Scene) -> None:
+    for number in range(5):
+        await scene.files.mkdir(f"/{number}")
+    sessions = scene.files.connection.sessions
+    first = await sessions.hold(commit=4)
+    assert scene.cluster.needs == [4]
+    upload = await sessions.hold()
+    assert (upload.begin, upload.session) == (5, first.session)
+    late = await sessions.hold(commit=2)
+    again = await sessions.hold(commit=3)
+    assert scene.cluster.needs == [4, 2]
+    assert again.session == late.session != first.session
     await scene.clock.run(5.1)
-    assert scene.renewal() == RenewRequest(counter=4, needs=9)
+    assert scene.needed() == [4, 2]
     late.release()
+    first.release()
+    await scene.clock.run(5.1)
+    assert scene.needed() == [5, 3]
+    again.release()
+    oldest = await sessions.hold(commit=1)
+    assert scene.cluster.needs == [4, 2, 1]
+    assert len(scene.cluster.sessions) == 2, "one that nobody uses any more is ended"
+    oldest.release()
+    await scene.files.close()
+    assert not scene.cluster.sessions
+
+
+async def test_a_renewal_whose_answer_was_lost_may_have_given_commits_up(scene: Scene) -> None:
+    await scene.files.mkdir("/a")
+    hold = await scene.hold()
+    for name in ("/b", "/c"):
+        await scene.files.mkdir(name)
+    await scene.clock.run(5.1)
+    hold.release()
+    scene.cut(Fault.REPLY_LOST)
+    await scene.clock.run(5.1)
+    assert scene.needed() == [3]
+    scene.mend()
+    late = await scene.files.connection.sessions.hold(commit=2)
+    assert late.session != hold.session
 
 
 async def test_without_answers_it_is_suspended_and_a_renewal_resumes_it(scene: Scene) -> None:

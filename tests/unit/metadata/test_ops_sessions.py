@@ -32,6 +32,23 @@ def test_a_session_needs_the_commit_at_which_it_began(database: Database) -> Non
     assert ledger.read(lambda tx: rows.find(tx, [session])) == {}
 
 
+def test_a_session_may_need_an_earlier_commit_but_none_below_the_horizon(database: Database) -> None:
+    ledger = Ledger(database)
+    first = ledger.commit(mkdir("/a")).commit
+    second = ledger.commit(mkdir("/b")).commit
+    user = ledger.admin.user_id
+
+    def begin(name: str, commit: int) -> int:
+        session = SessionId(name * 32)
+        assert ledger.do(BeginSession(session, user, "", deadline=NEVER_LATE, needs=commit))[0] == second
+        return needs(ledger, session)[1]
+
+    assert begin("a", first) == first
+    assert begin("b", second + 1) == second
+    ledger.database.write(lambda tx: tx.run("UPDATE clock SET horizon = ?", second))
+    assert begin("c", first) == second, "what is given up does not come back"
+
+
 def test_renewals_raise_and_never_lower(database: Database) -> None:
     ledger = Ledger(database)
     session, user = ledger.session, ledger.admin.user_id

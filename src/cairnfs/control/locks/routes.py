@@ -35,7 +35,7 @@ class SessionRoutes:
         """Begin a session of the caller."""
         session = SessionId(secrets.token_hex(16))
         operation = sessions.BeginSession(
-            session, context.user.user_id, request.label, deadline=context.deadline
+            session, context.user.user_id, request.label, deadline=context.deadline, needs=request.needs
         )
         commit, incarnation = await self._driver.submit(operation)
         return SessionReply(

@@ -20,32 +20,43 @@ from cairnfs.wire.sessions import LABEL_MAX_BYTES, RenewReply
 
 
 class BeginSession:
-    """Begin a session under an id that the caller drew. Answers (commit needed, incarnation)."""
+    """Begin a session under an id that the caller drew. Answers (present commit, incarnation)."""
 
     reply_key = None
     answer_type = None
 
-    def __init__(self, session: SessionId, user: UserId, label: str, *, deadline: float) -> None:
-        """`deadline` in seconds of the monotonic clock. Raises BadRequest for a label too long."""
+    def __init__(
+        self, session: SessionId, user: UserId, label: str, *, deadline: float, needs: int | None = None
+    ) -> None:
+        """`deadline` in seconds of the monotonic clock; `needs` None: the present commit.
+
+        Raises BadRequest for a label too long.
+        """
         if len(label.encode(errors="replace")) > LABEL_MAX_BYTES or "\0" in label:
             raise BadRequest(f"a label has at most {LABEL_MAX_BYTES} bytes and no NUL")
         self.deadline = deadline
         self._session = session
         self._user = user
         self._label = label
+        self._needs = needs
 
     def wants(self) -> list[Want]:
         """Nothing."""
         return []
 
     def apply(self, state: State) -> tuple[CommitNumber, Incarnation]:
-        """The session needs the present commit. Raises Unauthenticated where the user was shut out."""
+        """Below the horizon nothing can be needed: what a snapshot names there stays anyway.
+
+        Raises Unauthenticated where the user was shut out.
+        """
         state.people.now(Person(self._user, "the user", "user"))
-        needs = CommitNumber(state.counters["commit_number"])
+        present = CommitNumber(state.counters["commit_number"])
+        asked = present if self._needs is None else min(self._needs, present)
+        needs = CommitNumber(max(asked, state.counters["horizon"]))
         row = Session(self._session, self._user, self._label, 0, needs, state.now_us)
         sessions.insert(state.tx, row)
         state.forget_session(self._session)
-        return needs, state.clock.incarnation
+        return present, state.clock.incarnation
 
 
 class EndSession:
