@@ -39,6 +39,8 @@ def changed(who: Who, node: Node, given: Attributes, number: int, *, new: bool =
         if given.lenient and node.kind == "file":
             mode &= ~SET_USER if given.owner not in (None, node.owner) else -1
             mode &= ~SET_GROUP if given.group not in (None, node.group) else -1
+        elif given.lenient and node.is_directory and given.group not in (None, node.group):
+            mode |= node.mode & SET_GROUP
         node = attempt(lambda now: _with_mode(who, now, mode), node)
     if given.mtime_us is not None:
         time = given.mtime_us, given.mtime_sub_ns

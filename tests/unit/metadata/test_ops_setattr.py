@@ -90,6 +90,21 @@ def test_lenient_takes_what_may_be_and_leaves_the_rest(world: World) -> None:
     assert world.ledger.xattrs("/d/n") == {b"user.a": b"1"}
 
 
+def test_a_tree_that_cannot_keep_its_group_is_of_the_group_of_the_directory_around_it(world: World) -> None:
+    world.commit(chattr("/d", group="staff", mode=0o2777))
+    for owner_group, handed_on, got in (("root", True, "staff"), ("ann", False, "ann"), (None, False, "staff")):
+        path = f"/d/of-{owner_group}"
+        world.commit(
+            mkdir(path, attributes=attributes_of(mode=0o755, group=owner_group, lenient=True)),
+            mkdir(f"{path}/in", attributes=attributes_of(mode=0o755, group=owner_group, lenient=True)),
+            write(f"{path}/in/f", b"x", attributes=attributes_of(mode=0o644, lenient=True)),
+            who=world.ann,
+        )
+        assert world.ledger.stat(path).group == got
+        assert world.mode(path) == (0o2755 if handed_on else 0o755)
+        assert world.ledger.stat(f"{path}/in/f").group == ("staff" if handed_on else "ann")
+
+
 def test_who_a_file_runs_as(world: World) -> None:
     world.commit(chattr("/d/f", mode=0o6777), who=world.ann)
     assert world.mode("/d/f") == 0o6777

@@ -112,6 +112,9 @@ def _changed(
         if kind == FILE and settings.lenient:
             # Where it could not be given to whom it was of, it must not run as somebody else.
             mode &= ~_not_given(state, settings, version)
+        elif kind == DIRECTORY and settings.lenient:
+            # Where it is of the group of those around it, so is what comes into it.
+            mode |= version.mode & _not_given(state, settings, version) & SET_GROUP
         version = attempt(lambda now: _with_mode(person, now, kind, mode, path), version)
     if settings.mtime is not None or settings.mtime_now:
         version = attempt(lambda now: _with_mtime(person, now, settings, stamp, path, new=new), version)
