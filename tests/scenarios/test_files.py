@@ -65,6 +65,24 @@ def test_a_tree_goes_below_a_directory_that_is_there(
     assert alike(tree, tmp_path / "there" / "tree")
 
 
+def test_what_is_in_a_directory_goes_into_one_that_is_there(
+    ann: Person, place: str, tree: Path, tmp_path: Path
+) -> None:
+    ann.does("put", "-r", f"{tree}/.", place)
+    target = tmp_path / "there"
+    target.mkdir()
+    (target / "before").write_bytes(b"kept")
+    ann.does("get", "-r", f"{place}/.", str(target))
+    assert (target / "before").read_bytes() == b"kept"
+    (target / "before").unlink()
+    assert alike(tree, target)
+    ann.does("get", "-r", f"{place}/deep/./", str(tmp_path / "new"))
+    assert alike(tree / "deep", tmp_path / "new")
+    assert ann.fails(5, "get", "-r", f"{place}/none/.", str(target)) == (
+        f"cairn: {place}/none/.: is not a directory"
+    )
+
+
 def test_several_files_go_below_a_directory(ann: Person, place: str, tree: Path, tmp_path: Path) -> None:
     ann.does("put", str(tree / "none"), str(tree / "deep" / "small"), place)
     assert ann.does("ls", place).text == "none\nsmall\n"

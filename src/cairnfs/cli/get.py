@@ -19,10 +19,11 @@ from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
 from cairnfs.cli.seeing import Seen, look
 from cairnfs.client.results import Tree
-from cairnfs.errors import BadRequest, IsADirectory
+from cairnfs.errors import BadRequest, IsADirectory, NotADirectory
 
 if TYPE_CHECKING:
     from cairnfs.client.sync import Client
+    from cairnfs.wire.directory import Entry
 
 STDOUT = "-"
 
@@ -43,8 +44,9 @@ def command(
     """Copy files and directories out of Cairn.
 
     All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources
-    below it; else TARGET is what the one source becomes. Each file appears whole under its name, or not
-    at all. Symlinks that are named are followed; those in a tree are kept, as are several names of one file.
+    below it; else TARGET is what the one source becomes. A SOURCE that ends in /. gives what is in it. Each
+    file appears whole under its name, or not at all. Symlinks that are named are followed; those in a tree
+    are kept, as are several names of one file.
     """
     checked(at)
     if target == STDOUT and json:
@@ -52,11 +54,11 @@ def command(
     recursive, preserve = recursive or archive, preserve or archive
     report = Report("get", json)
     with connection.client(url, profile) as client:
-        seen = look(client, sources, at, strict=True, follow=True)
+        seen = look(client, [_named(source) for source in sources], at, strict=True, follow=True)
         if target == STDOUT:
             _to_stdout(client, seen)
             return exits.OK
-        for copy in _planned(seen, target, recursive):
+        for copy in _planned(seen, sources, target, recursive):
             with Progress("get", copy.source) as progress:
                 report.make(
                     copy.source,
@@ -66,11 +68,24 @@ def command(
     return exits.DIFFERENCE if report.finish() else exits.OK
 
 
-def _planned(seen: Seen, target: str, recursive: bool) -> list[Copy]:
+def _named(source: str) -> str:
+    """The directory whose contents `DIRECTORY/.` means; else the source itself."""
+    bare = source.rstrip("/")
+    return bare[:-1] if bare.endswith("/.") else source
+
+
+def _source(argument: str, path: bytes, entry: Entry) -> Source:
+    contents = _named(argument) != argument
+    if contents and entry.kind != "directory":
+        raise NotADirectory("is not a directory", path=shown(argument))
+    return Source(path, entry.kind, b"" if contents else entry.raw_name())
+
+
+def _planned(seen: Seen, sources: list[str], target: str, recursive: bool) -> list[Copy]:
     """What goes where, once every rule is met."""
     path = os.fsencode(target)
     return plan(
-        [Source(path, entry.kind, entry.raw_name()) for path, entry in seen.entries],
+        [_source(source, *found) for source, found in zip(sources, seen.entries, strict=True)],
         Target(path.rstrip(b"/") or b"/", _kinds_here([path])[0], target.endswith("/")),
         recursive=recursive,
         kinds=_kinds_here,
