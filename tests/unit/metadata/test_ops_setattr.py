@@ -92,7 +92,8 @@ def test_lenient_takes_what_may_be_and_leaves_the_rest(world: World) -> None:
 
 def test_a_tree_that_cannot_keep_its_group_is_of_the_group_of_the_directory_around_it(world: World) -> None:
     world.commit(chattr("/d", group="staff", mode=0o2777))
-    for owner_group, handed_on, got in (("root", True, "staff"), ("ann", False, "ann"), (None, False, "staff")):
+    cases = (("root", True, "staff"), ("ann", False, "ann"), (None, False, "staff"))
+    for owner_group, handed_on, got in cases:
         path = f"/d/of-{owner_group}"
         world.commit(
             mkdir(path, attributes=attributes_of(mode=0o755, group=owner_group, lenient=True)),
