@@ -186,7 +186,7 @@ async def test_everybody_looks_and_administrators_change(cluster: Plane) -> None
     await group(cluster, admin, "staff", "ann")
     assert (await cluster.ask(endpoints.WHOAMI, None, ann.token)).user_groups == ["staff"]
     user = await cluster.ask(endpoints.SHOW_USER, UserRequest(user="root"), ann.token)
-    assert (user.role, user.state, user.home) == ("admin", "active", f"/home/{user.name}")
+    assert (user.role, user.state, user.home) == ("admin", "active", f"/home/{user.user}")
     shown = await cluster.ask(endpoints.SHOW_USER_GROUP, GroupRequest(user_group="staff"), ann.token)
     assert shown.members == ["ann"]
     groups = await cluster.ask(endpoints.LIST_USER_GROUPS, ListPeopleRequest(), ann.token)
