@@ -9,6 +9,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 
+from cairnfs.core.manifest import HOLE
 from cairnfs.core.permissions import Person
 from cairnfs.errors import CairnError, Forbidden, NotFound
 from cairnfs.ids import CommitNumber, Path, UserId
@@ -24,8 +25,15 @@ from cairnfs.metadata.ops.user_groups import CreateGroup
 from cairnfs.metadata.rows import clock, fileservers
 from cairnfs.testing.ledger import NEVER_LATE, Ledger
 from cairnfs.wire import problems
-from cairnfs.wire.commits import CommitReply, CommitRequest, Operation
-from cairnfs.wire.directory import Entry, PathText, StatRequest, XattrsRequest
+from cairnfs.wire.commits import (
+    Attributes,
+    CommitReply,
+    CommitRequest,
+    MakeDirectory,
+    Operation,
+    Write,
+)
+from cairnfs.wire.directory import ChunkRef, Entry, PathText, StatRequest, XattrsRequest
 from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest, PathChange
 from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
 from cairnfs.wire.search import FindRequest, UsageRequest
@@ -223,3 +231,20 @@ def _changes(tx: Tx, who: Person, path: str, at: int) -> Iterator[PathChange]:
 def _finds(tx: Tx, who: Person, path: str, wanted: str, name: str | None) -> bool:
     found = find.find(tx, who, FindRequest(path=path, name=name)).found
     return any(one.path == wanted for one in found)
+
+
+def a_file(path: str, mode: int = 0o644, owner: str = OWNER, **rest: object) -> Write:
+    attributes = Attributes(mode=mode, owner=owner, group=owner, **rest)  # type: ignore[arg-type]
+    return Write(path=path, chunks=[ChunkRef(HOLE, 4)], size=4, attributes=attributes)
+
+
+def a_directory(path: str, mode: int = 0o755, owner: str = OWNER) -> MakeDirectory:
+    return MakeDirectory(path=path, attributes=Attributes(mode=mode, owner=owner, group=owner))
+
+
+def prepared(world: World, who: str, *operations: Operation) -> Commit:
+    """What a client has made ready."""
+    request = CommitRequest(request_id=secrets.token_hex(16), operations=list(operations))
+    made = prepare(world.people[who], request, (), body_hash=bytes(32), deadline=NEVER_LATE)
+    made.looked = world.look_below(world.people[who], made)
+    return made

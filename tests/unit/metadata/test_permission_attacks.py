@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 from cairnfs import errors as e
-from cairnfs.core.manifest import HOLE, hash_bytes
+from cairnfs.core.manifest import hash_bytes
 from cairnfs.ids import RequestId, SessionId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import cursors, diff, du, find, history, log, sessions
 from cairnfs.metadata.ops import list as lists
-from cairnfs.metadata.ops.commit import Commit, prepare
+from cairnfs.metadata.ops.commit import prepare
 from cairnfs.metadata.ops.list import Cursor
 from cairnfs.metadata.ops.settle import Settle
 from cairnfs.metadata.ops.snapshots import CreateSnapshot
@@ -43,29 +43,12 @@ from cairnfs.wire.directory import ChunkRef, ListRequest
 from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest
 from cairnfs.wire.search import FindRequest, UsageRequest
 from tests.permission_table import FILESERVER, OTHER, OWNER, set_xattr, setattr_
-from tests.unit.metadata.permission_world import World
+from tests.unit.metadata.permission_world import World, a_directory, a_file
 
 
 @pytest.fixture
 def world(ledger: Ledger) -> World:
     return World(ledger)
-
-
-def a_file(path: str, mode: int = 0o644, owner: str = OWNER, **rest: object) -> Write:
-    attributes = Attributes(mode=mode, owner=owner, group=owner, **rest)  # type: ignore[arg-type]
-    return Write(path=path, chunks=[ChunkRef(HOLE, 4)], size=4, attributes=attributes)
-
-
-def a_directory(path: str, mode: int = 0o755, owner: str = OWNER) -> MakeDirectory:
-    return MakeDirectory(path=path, attributes=Attributes(mode=mode, owner=owner, group=owner))
-
-
-def prepared(world: World, who: str, *operations: Operation) -> Commit:
-    """What a client has made ready."""
-    request = CommitRequest(request_id=secrets.token_hex(16), operations=list(operations))
-    made = prepare(world.people[who], request, (), body_hash=bytes(32), deadline=NEVER_LATE)
-    made.looked = world.look_below(world.people[who], made)
-    return made
 
 
 # -- oracles: what an answer tells of what one may not see -----------------------------------------------

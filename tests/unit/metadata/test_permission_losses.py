@@ -9,14 +9,11 @@ from typing import Any
 import pytest
 
 from cairnfs import errors as e
-from cairnfs.core.manifest import HOLE
 from cairnfs.metadata.ops.change_user import ChangeUser
-from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.user_groups import ChangeGroup, RemoveGroup
 from cairnfs.testing.ledger import NEVER_LATE, Ledger
 from cairnfs.wire.commits import (
     Attributes,
-    CommitRequest,
     Copy,
     MakeDirectory,
     MakeSymlink,
@@ -25,32 +22,14 @@ from cairnfs.wire.commits import (
     Rename,
     Write,
 )
-from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.people import ChangeGroupRequest, ChangeUserRequest, RemoveGroupRequest
 from tests.permission_table import MEMBER, OTHER, OWNER, set_xattr, setattr_
-from tests.unit.metadata.permission_world import World
+from tests.unit.metadata.permission_world import World, a_directory, a_file, prepared
 
 
 @pytest.fixture
 def world(ledger: Ledger) -> World:
     return World(ledger)
-
-
-def a_file(path: str, mode: int = 0o644, owner: str = OWNER, **rest: object) -> Write:
-    attributes = Attributes(mode=mode, owner=owner, group=owner, **rest)  # type: ignore[arg-type]
-    return Write(path=path, chunks=[ChunkRef(HOLE, 4)], size=4, attributes=attributes)
-
-
-def a_directory(path: str, mode: int = 0o755, owner: str = OWNER) -> MakeDirectory:
-    return MakeDirectory(path=path, attributes=Attributes(mode=mode, owner=owner, group=owner))
-
-
-def prepared(world: World, who: str, *operations: Operation) -> Commit:
-    """What a client has made ready."""
-    request = CommitRequest(request_id=secrets.token_hex(16), operations=list(operations))
-    made = prepare(world.people[who], request, (), body_hash=bytes(32), deadline=NEVER_LATE)
-    made.looked = world.look_below(world.people[who], made)
-    return made
 
 
 # -- rights that go away between the preparation and the commit -----------------------------------
