@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from cairnfs.core import xattrs as rules
 from cairnfs.core.permissions import READ, Person
-from cairnfs.errors import BadRequest, CairnError, TooManyOperations
+from cairnfs.errors import CairnError
 from cairnfs.ids import Hash, Path
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import moment
 from cairnfs.metadata.ops.resolve import found, require
+from cairnfs.metadata.ops.stat import checked
 from cairnfs.metadata.rows import xattrs as rows
 from cairnfs.metadata.rows.nodes import Version
 from cairnfs.metadata.view import View
@@ -23,7 +24,6 @@ from cairnfs.wire import names, problems
 from cairnfs.wire.directory import (
     XATTRS_PATHS_MAX,
     XATTRS_REPLY_BYTES,
-    PathText,
     XattrsReply,
     XattrsRequest,
     XattrsResult,
@@ -37,11 +37,7 @@ _SETS_AT_ONCE = 64
 def read_xattrs(tx: Tx, person: Person, request: XattrsRequest) -> XattrsReply:
     """A path that cannot be read has its error in its place. Raises NoSuchCommit, BeforeHorizon,
     BadRequest, TooManyOperations."""
-    if not request.paths:
-        raise BadRequest("give at least one path")
-    if len(request.paths) > XATTRS_PATHS_MAX:
-        raise TooManyOperations(f"at most {XATTRS_PATHS_MAX} paths in one request")
-    asked = [_path(one) for one in request.paths]
+    asked = checked(request.paths, XATTRS_PATHS_MAX)
     sight = moment.look(tx, request.at)
     sight.view.prefetch(path for path in asked if not isinstance(path, CairnError))
     who = sight.people.now(person)
@@ -54,13 +50,6 @@ def read_xattrs(tx: Tx, person: Person, request: XattrsRequest) -> XattrsReply:
             break
         results.append(_result(who, one, entries))
     return XattrsReply(commit=sight.commit, incarnation=sight.clock.incarnation, results=results)
-
-
-def _path(one: PathText) -> Path | CairnError:
-    try:
-        return one.raw()
-    except CairnError as error:
-        return error
 
 
 def _find(view: View, person: Person, path: Path | CairnError, *, follow: bool) -> Version | CairnError:

@@ -5,6 +5,8 @@ What belongs here: the verb, for one path and for many alike: a statement a leve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cairnfs.core import names as rules
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError, TooManyOperations
@@ -21,11 +23,7 @@ from cairnfs.wire.directory import STAT_PATHS_MAX, PathText, StatReply, StatRequ
 def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
     """A path that cannot be read has its error in its place. Raises NoSuchCommit, BeforeHorizon,
     BadRequest, TooManyOperations."""
-    if not request.paths:
-        raise BadRequest("give at least one path")
-    if len(request.paths) > STAT_PATHS_MAX:
-        raise TooManyOperations(f"at most {STAT_PATHS_MAX} paths in one request")
-    asked = [_path(one) for one in request.paths]
+    asked = checked(request.paths, STAT_PATHS_MAX)
     sight = moment.look(tx, request.at)
     sight.view.prefetch(path for path in asked if not isinstance(path, CairnError))
     who = sight.people.now(person)
@@ -44,6 +42,18 @@ def stat(tx: Tx, person: Person, request: StatRequest) -> StatReply:
             for one in found
         ],
     )
+
+
+def checked(paths: Sequence[PathText], most: int) -> list[Path | CairnError]:
+    """The paths of a request that asks for several, each or why it is none.
+
+    Raises BadRequest for none at all, TooManyOperations beyond `most`.
+    """
+    if not paths:
+        raise BadRequest("give at least one path")
+    if len(paths) > most:
+        raise TooManyOperations(f"at most {most} paths in one request")
+    return [_path(one) for one in paths]
 
 
 def find(view: View, person: Person, path: Path, *, follow: bool) -> Found:
