@@ -20,6 +20,7 @@ from cairnfs.wire.shapes import (
     AtString,
     Bytes,
     Bytes64,
+    Cursor,
     ETagString,
     Expectation,
     FileTime,
@@ -34,6 +35,9 @@ from cairnfs.wire.shapes import (
 )
 
 OPERATIONS_MAX = 1000
+#: Pages that one commit may have staged, so a hundred times as many operations.
+STAGED_PAGES_MAX = 100
+BASES_MAX = 1000
 FILE_CHUNKS_MAX = 1_048_576
 MESSAGE_MAX_BYTES = 4096
 COMMIT_BODY_MAX_BYTES = 64 * 1024 * 1024
@@ -215,6 +219,36 @@ class Rename(Request, kw_only=True, tag_field="op", tag="rename"):
     expected: ETagString | None = None
 
 
+class Attach(Request, kw_only=True, tag_field="op", tag="attach"):
+    """Give the detached tree that the caller began (`wire.detached`) its name, `path`, as it stands now.
+
+    With `replace`, what is there is removed first, with all below it; else nothing may be there.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    tree: Cursor
+    replace: bool = False
+    parents: bool = False
+    expected: Expectation | None = None
+
+
+class Unchanged(Request, kw_only=True, tag_field="op", tag="unchanged"):
+    """Expect that no commit after `since` has changed something here; else VersionChanged. Changes nothing.
+
+    `path` is a directory, or was none at `since`. Scope `tree`: anything at or below it. `names`: which names
+    it holds and what they lead to, `first` and `last` included where they are given (bounds by the names'
+    bytes, as base64). What this commit itself does never counts.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    since: Whole
+    scope: Literal["tree", "names"] = "tree"
+    first: Bytes64 | None = None
+    last: Bytes64 | None = None
+
+
 Operation = Write | MakeDirectory | MakeSymlink | Link | Remove | Rename | SetAttributes | SetXattr | Copy
 
 
@@ -224,6 +258,18 @@ class Receipt(Request, kw_only=True):
     fileserver: Whole
     body: Bytes
     mac: Bytes
+
+
+class Base(Request, kw_only=True):
+    """A file that the caller may read, as of the commit `at`: its chunks need no receipts.
+
+    The session has to need that commit still. With `tree`, a file inside that detached tree, as it is now.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    at: Whole | None = None
+    tree: Cursor | None = None
 
 
 class CommitRequest(Request, kw_only=True):

@@ -1,4 +1,4 @@
-"""Messages of the directory service: stat, list, open, extended attributes.
+"""Messages of the directory service: stat, list, walk, open, extended attributes.
 
 Every reply names the commit at which it was read; asking for further pages or other paths `at`
 that commit reads one consistent tree. `at` is what `core.moment` reads: commit, snapshot, time or age.
@@ -31,7 +31,12 @@ XATTRS_PATHS_MAX = 1000
 #: Names and values in one reply, counted before they are written down, unless one path alone has more.
 XATTRS_REPLY_BYTES = 16 * 1024 * 1024
 LIST_ENTRIES_MAX = 1000
+WALK_ITEMS_MAX = 1000
 OPEN_CHUNKS_MAX = 16384
+OPEN_FILES_MAX = 1000
+#: Chunks in one reply for many files, unless one file alone has more; of each file not more than the second.
+CONTENTS_CHUNKS_MAX = 16384
+CONTENT_CHUNKS_MAX = 256
 
 
 class PathText(Request, kw_only=True):
@@ -141,6 +146,48 @@ class ListReply(Reply, kw_only=True):
     cursor: Cursor | None = None
 
 
+class WalkRequest(Request, kw_only=True):
+    """A page of everything below a directory: each directory before what is in it, names by their bytes.
+
+    With `contents`, files come with their chunks. A cursor keeps the first page's commit. With `tree`, the
+    path is one inside that detached tree, which only who began it can read.
+    """
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    tree: Cursor | None = None
+    cursor: Cursor | None = None
+    limit: Annotated[int, Meta(ge=1, le=WALK_ITEMS_MAX)] = WALK_ITEMS_MAX
+    at: AtString | None = None
+    contents: bool = False
+
+
+class WalkItem(Reply, kw_only=True):
+    """What the walk met. `path` is relative to where it began, without a slash before it.
+
+    `chunks` are there with `contents` for every file that the caller may read and that has at most
+    CONTENT_CHUNKS_MAX of them; others are to be opened.
+    """
+
+    path: str
+    path_b64: str | None = None
+    entry: Entry
+    chunks: list[ChunkRef] | None = None
+
+    def raw_path(self) -> bytes:
+        """The path's bytes, relative."""
+        return names.from_text(self.path, self.path_b64)
+
+
+class WalkReply(Reply, kw_only=True):
+    """One page; `cursor` is absent on the last."""
+
+    commit: int
+    incarnation: int
+    items: list[WalkItem]
+    cursor: Cursor | None = None
+
+
 class OpenRequest(Request, kw_only=True):
     """A file's version and the chunks that cover its bytes from `start` on.
 
@@ -165,6 +212,45 @@ class OpenReply(Reply, kw_only=True):
     offset: int = 0
     chunks: list[ChunkRef] = []
     next_start: int | None = None
+
+
+class Wanted(Request, kw_only=True):
+    """A file to open. `known` is an ETag, as in OpenRequest."""
+
+    path: PathString
+    path_b64: PathBase64 | None = None
+    known: ETagString | None = None
+
+
+class OpenManyRequest(Request, kw_only=True):
+    """At most OPEN_FILES_MAX files, from their beginnings. Symlinks are followed."""
+
+    files: Annotated[list[Wanted], listed(OPEN_FILES_MAX, 1)]
+    at: AtString | None = None
+
+
+class Opened(Reply, kw_only=True):
+    """As OpenReply tells one file: its first CONTENT_CHUNKS_MAX chunks; more follow from `next_start` on."""
+
+    entry: Entry
+    unchanged: bool = False
+    chunks: list[ChunkRef] = []
+    next_start: int | None = None
+
+
+class OpenResult(Reply, kw_only=True):
+    """Exactly one of the two."""
+
+    opened: Opened | None = None
+    error: Problem | None = None
+
+
+class OpenManyReply(Reply, kw_only=True):
+    """Results in the order of the request, for its first files: one at least, all that the reply can hold."""
+
+    commit: int
+    incarnation: int
+    results: list[OpenResult]
 
 
 class XattrsRequest(Request, kw_only=True):
