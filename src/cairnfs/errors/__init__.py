@@ -5,8 +5,8 @@
     │   ├── BadRequest, BadName, PathTooLong, UnknownField, BadCursor, BadRange, BadPattern,
     │   └── BadXattr, BadSymlink, RequestReused, LengthMismatch, HashMismatch
     ├── Missing         the thing named is not there                    exit 3
-    │   └── NotFound, NoSuchUser, NoSuchGroup, NoSuchXattr, NoSuchSnapshot, BeforeHorizon,
-    │       NoSuchCommit, ChunkNotFound, ChunkCollected
+    │   └── NotFound, NoSuchUser, NoSuchGroup, NoSuchXattr, NoSuchSnapshot, NoSuchTree,
+    │       BeforeHorizon, NoSuchCommit, ChunkNotFound, ChunkCollected
     ├── Denied          who asks may not                                exit 4
     │   └── BadCredentials, TokenExpired, TokenInvalid, Forbidden, InvitationRequired,
     │       JoinRefused, ForeignCluster, ReceiptInvalid
@@ -86,6 +86,7 @@ from cairnfs.errors.missing import (
     NoSuchCommit as NoSuchCommit,
     NoSuchGroup as NoSuchGroup,
     NoSuchSnapshot as NoSuchSnapshot,
+    NoSuchTree as NoSuchTree,
     NoSuchUser as NoSuchUser,
     NoSuchXattr as NoSuchXattr,
     NotFound as NotFound,

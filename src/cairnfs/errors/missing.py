@@ -41,6 +41,12 @@ class NoSuchSnapshot(Missing):
     code = "no_such_snapshot"
 
 
+class NoSuchTree(Missing):
+    """A detached tree that was attached or given up."""
+
+    code, errno = "no_such_tree", _errno.ESTALE
+
+
 class BeforeHorizon(Missing):
     """A commit older than the retained history."""
 

@@ -201,9 +201,9 @@ def abandoned(tx: Tx, now_us: int, most: int) -> list[InodeId]:
     return detached.older(tx, now_us - ABANDONED_US, most)
 
 
-def give_up(tx: Tx, top: InodeId) -> None:
-    """Nobody works at this tree any more: the duty need not wait. A light write."""
-    detached.touch(tx, top, 0)
+def give_up(tx: Tx, top: InodeId) -> bool:
+    """Nobody works at this tree any more: the duty need not wait. Whether it was there. A light write."""
+    return detached.touch(tx, top, 0)
 
 
 def _check_still(state: State, begun: Begun) -> None:

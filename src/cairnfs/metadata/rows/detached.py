@@ -22,9 +22,16 @@ def is_there(tx: Tx, inode: InodeId) -> bool:
     return tx.row("SELECT inode FROM detached WHERE inode = ? AND at_us > 0", inode) is not None
 
 
-def touch(tx: Tx, inode: InodeId, at_us: int) -> None:
-    """Somebody still works at it."""
-    tx.run("UPDATE detached SET at_us = ? WHERE inode = ?", at_us, inode)
+def lock(tx: Tx, inode: InodeId) -> int | None:
+    """When somebody last worked at it, and nobody else does until the tx ends; None if it is not there,
+    or was given up."""
+    row = tx.row("SELECT at_us FROM detached WHERE inode = ? AND at_us > 0 {lock}", inode)
+    return None if row is None else int(row[0])
+
+
+def touch(tx: Tx, inode: InodeId, at_us: int) -> bool:
+    """Somebody works at it, at this time; 0: nobody will any more. Whether it was there."""
+    return tx.run("UPDATE detached SET at_us = ? WHERE inode = ? AND at_us > 0", at_us, inode) > 0
 
 
 def delete(tx: Tx, inodes: Sequence[InodeId]) -> None:
