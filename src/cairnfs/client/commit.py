@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
+
+from msgspec import structs
 
 from cairnfs.client.control import Control
 from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
@@ -25,6 +27,7 @@ from cairnfs.errors import (
 from cairnfs.ids import RequestId
 from cairnfs.wire import endpoints, problems
 from cairnfs.wire.commits import (
+    Base,
     CommitReply,
     CommitRequest,
     Operation,
@@ -64,6 +67,7 @@ async def commit(
     *,
     session: str | None = None,
     receipts: Sequence[Receipt] = (),
+    bases: Sequence[Base] = (),
     message: str = "",
     timeout_s: float = COMMIT_S,
 ) -> CommitReply:
@@ -80,6 +84,8 @@ async def commit(
         receipts=list(receipts),
         message=message,
     )
+    if bases and "bases" in CommitRequest.__struct_fields__:
+        request = structs.replace(request, bases=list(bases))
     return await send(control, endpoints.COMMIT, request, timeout_s=timeout_s)
 
 
@@ -91,7 +97,7 @@ async def send(control: Control, endpoint: Endpoint[Q, A], request: Q, *, timeou
     while True:
         try:
             attempt_s = min(ATTEMPT_S, max(pauses.left_s, 0.001))
-            return await control.once(endpoint, request, timeout_s=attempt_s)
+            return await _once(control, endpoint, request, attempt_s)
         except CairnError as error:
             if _says_nothing(error, unknown):
                 return await _settle(control, endpoint, request, error)
@@ -106,6 +112,12 @@ async def send(control: Control, endpoint: Endpoint[Q, A], request: Q, *, timeou
                 if not unknown:
                     raise
                 return await _settle(control, endpoint, request, error)
+
+
+async def _once(control: Control, endpoint: Endpoint[Q, A], request: Q, timeout_s: float) -> A:
+    if isinstance(request, CommitRequest):
+        return cast(A, await control.commits.once(request, timeout_s=timeout_s))
+    return await control.once(endpoint, request, timeout_s=timeout_s)
 
 
 def _says_nothing(error: CairnError, unknown: bool) -> bool:

@@ -1,8 +1,10 @@
 """Writing one file: its chunks first, then the commit that makes them the file's new version.
 
-What belongs here: whole files, and the writer object that gathers one. An upload whose session ended
-or whose holders restarted is made again from the beginning where the content can be read again.
-What does not: trees (`put_tree.py`). Used from one event loop.
+What belongs here: whole files, and the writer object that gathers one. Chunks that the file's present
+version has are not sent. Where the cluster wants some of them after all, they are read again, or fetched
+from the cluster itself where they are few or the content cannot be read again (a pipe): so nothing is ever
+kept for that. An upload whose session ended or whose holders restarted is made again from the beginning
+where the content can be read again. What does not: trees (`put_tree.py`). Used from one event loop.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from itertools import count
 from types import TracebackType
 
 from cairnfs.client.attributes import parts
+from cairnfs.client.bases import learn_present, send_back
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
+from cairnfs.client.known import Known, Reliance
 from cairnfs.client.results import Durability, Written
-from cairnfs.client.sources import Buffer, Content, chunks_of, position, replayable, rewind, settled
+from cairnfs.client.sources import Buffer, Content, Hashed, chunks_of, position, replayable, rewind, settled
+from cairnfs.client.upload import Upload
 from cairnfs.errors import BadRequest, CairnError, NotDurable, ReceiptInvalid, SessionEnded
 from cairnfs.ids import Path
 from cairnfs.wire import names
@@ -27,6 +32,8 @@ from cairnfs.wire.directory import ChunkRef
 
 #: So often is a whole upload made, where the cluster says that an earlier one no longer counts.
 UPLOADS_MAX = 3
+#: What the cluster wants after all is fetched from it and sent again up to here; more is read again.
+_FETCHED_BYTES_MAX = 32 * 1024 * 1024
 #: What makes an upload void although nothing is wrong with it.
 VOID = (SessionEnded, NotDurable, ReceiptInvalid)
 
@@ -83,6 +90,7 @@ async def write_file(
         # one disk is enough is not to wait for more unless the directory wants it.
         with suppress(CairnError):
             await connection.policies.learn(target.path)
+    writing = _Writing(connection, target, again)
     for made in count(1):
         told = 0
 
@@ -93,7 +101,7 @@ async def write_file(
                 moved(size)
 
         try:
-            return await _write_once(connection, target, content, tell)
+            return await writing.make(content, tell, trusting=made < UPLOADS_MAX)
         except VOID as error:
             if isinstance(error, NotDurable):
                 with suppress(CairnError):
@@ -105,28 +113,84 @@ async def write_file(
     raise AssertionError("counted to the end")
 
 
-async def _write_once(connection: Connection, target: Target, content: Content, moved: Moved) -> Written:
-    source = chunks_of(content)
-    first = await anext(source, None)
-    if first is None:
-        # An empty file has no chunks: no upload, no session.
-        reply = await commit(connection.control, [target.operation([])])
-        return _written(reply, 0, 0)
-    async with connection.upload(connection.policies.guess(target.path, target.durability)) as upload:
-        chunks = [ChunkRef(*first[0])]
-        await upload.add(*first)
-        moved(first[0].size)
-        del first
-        async for chunk, data in source:
-            chunks.append(ChunkRef(*chunk))
-            await upload.add(chunk, data)
-            moved(chunk.size)
-        receipts = await upload.finish()
-        await upload.hold.ready()
-        operation = target.operation(chunks)
-        session = upload.hold.session
-        reply = await commit(connection.control, [operation], session=session, receipts=receipts)
-        return _written(reply, operation.size, upload.sent_bytes)
+class _Writing:
+    """One file on its way, however often it is begun."""
+
+    def __init__(self, connection: Connection, target: Target, again: bool) -> None:
+        """`again`: the content can be read once more."""
+        self._connection = connection
+        self._target = target
+        self._again = again
+        self._never: set[bytes] = set()
+        self._sent_bytes = 0
+
+    async def make(self, content: Content, moved: Moved, *, trusting: bool) -> Written:
+        """Send the content and commit it. `trusting`: what the cluster has already need not be sent."""
+        source = chunks_of(content)
+        first = await anext(source, None)
+        if first is None:
+            # An empty file has no chunks: no upload, no session.
+            reply = await commit(self._connection.control, [self._target.operation([])])
+            return _written(reply, 0, self._sent_bytes)
+        guess = self._connection.policies.guess(self._target.path, self._target.durability)
+        async with self._connection.upload(guess) as upload:
+            try:
+                second = await anext(source, None)
+                reliance = Reliance(
+                    [await self._base()] if trusting and second is not None else [], self._never
+                )
+                chunks: list[ChunkRef] = []
+                for hashed in (first, second):
+                    if hashed is not None:
+                        await _add(hashed, upload, reliance, chunks, moved)
+                del first, second, hashed
+                async for hashed in source:
+                    await _add(hashed, upload, reliance, chunks, moved)
+                    del hashed
+                reply = await self._commit(upload, reliance, self._target.operation(chunks))
+            finally:
+                self._sent_bytes += upload.sent_bytes
+        return _written(reply, sum(chunk.size for chunk in chunks), self._sent_bytes)
+
+    async def _base(self) -> Known:
+        """What the file's present version has."""
+        known = Known()
+        if self._target.expected != "none":
+            await learn_present(self._connection, self._target.path, known)
+        return known
+
+    async def _commit(self, upload: Upload, reliance: Reliance, operation: Write) -> CommitReply:
+        """Commit, and send what the cluster says is to be sent after all."""
+        while True:
+            receipts = await upload.finish()
+            await upload.hold.ready()
+            try:
+                return await commit(
+                    self._connection.control,
+                    [operation],
+                    session=upload.hold.session,
+                    receipts=receipts,
+                    bases=reliance.bases,
+                )
+            except NotDurable as error:
+                # Each time something less is relied upon, so this ends.
+                wanted = reliance.refused(error)
+                if not wanted:
+                    raise
+                self._never.update(chunk.hash for chunk in wanted)
+                if self._again and sum(chunk.size for chunk in wanted) > _FETCHED_BYTES_MAX:
+                    raise
+                await send_back(self._connection, upload, wanted)
+
+
+async def _add(
+    hashed: Hashed, upload: Upload, reliance: Reliance, chunks: list[ChunkRef], moved: Moved
+) -> None:
+    chunk, content = hashed
+    chunks.append(ChunkRef(*chunk))
+    if not reliance.covers(chunk):
+        await upload.add(chunk, content)
+    moved(chunk.size)
 
 
 def _written(reply: CommitReply, size: int, sent_bytes: int) -> Written:
