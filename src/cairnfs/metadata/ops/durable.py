@@ -87,9 +87,13 @@ class Durability:
         """Raises NotDurable unless each chunk of the step has the holders that the policy of its directory
         and the step itself ask for: by receipts, or being in the file's present version (see `_check_base`).
         """
-        durability = rules.strongest(
-            policy(state.tree.view, at.chain), step.durability or rules.DURABILITIES[0]
-        )
+        enough = self.check_claims(state, step, policy(state.tree.view, at.chain))
+        self._check_base(state, person, step, at.dentry, enough)
+
+    def check_claims(self, state: State, step: WriteStep, asked: str) -> int:
+        """Raises NotDurable unless the receipts that a step relies on name enough holders for what is asked
+        for, by the step itself too. Gives how many are enough."""
+        durability = rules.strongest(asked, step.durability or rules.DURABILITIES[0])
         enough = required(state.clock.copies, durability)
         for claim, chunk in self._claims.get(id(step), {}).items():
             if self._counts[claim] < enough:
@@ -97,7 +101,7 @@ class Durability:
                 raise _not_durable(
                     chunk, step.path, f"{count} fileservers hold it, its directory asks for {durability}"
                 )
-        self._check_base(state, person, step, at.dentry, enough)
+        return enough
 
     def _check_base(
         self, state: State, person: Person, step: WriteStep, there: Dentry | None, enough: int

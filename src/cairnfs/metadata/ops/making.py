@@ -43,12 +43,23 @@ def make(
     directory = tree.view.version(at.parent)
     require(person, directory, WRITE | WALK, at.path)
     inode = state.next_inode()
+    version = first_version(person, stamp, directory, inode, kind, content)
+    tree.make_inode(inode, kind, stamp)
+    dentry = tree.add(at.parent, at.name, inode, kind, stamp)
+    tree.begin_version(version, content.manifest)
+    return dentry, version
+
+
+def first_version(
+    person: Person, stamp: Stamp, directory: Version, inode: InodeId, kind: str, content: Content
+) -> Version:
+    """What `person` makes in a directory: theirs, in its user group where it hands that on."""
     owner_group = heirs_group(person, directory.owner_group, directory.mode)
     mode = mode_after_chmod(person, owner_group, content.mode, directory=kind == DIRECTORY)
     if kind == DIRECTORY and directory.mode & SET_GROUP:
         mode |= SET_GROUP
     us, sub_ns = content.mtime or Time(stamp.at_us, 0)
-    version = Version(
+    return Version(
         inode=inode,
         born=stamp.number,
         mode=mode,
@@ -60,10 +71,6 @@ def make(
         mtime_set=stamp.number,
         target=content.target,
     )
-    tree.make_inode(inode, kind, stamp)
-    dentry = tree.add(at.parent, at.name, inode, kind, stamp)
-    tree.begin_version(version, content.manifest)
-    return dentry, version
 
 
 def way(

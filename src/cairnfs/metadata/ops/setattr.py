@@ -7,6 +7,7 @@ of `core/permissions`; a lenient setting leaves out what may not be, or is unkno
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -22,6 +23,44 @@ from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.state import Stamp, State
 from cairnfs.metadata.view import DIRECTORY, FILE, SYMLINK
 from cairnfs.wire.commits import OperationResult
+
+
+class _People(Protocol):
+    """Who is called what."""
+
+    def user(self, name: str) -> int | None:
+        """The id of the user of this name."""
+        ...
+
+    def user_group(self, name: str) -> int | None:
+        """The id of the user group of this name."""
+        ...
+
+
+class _XattrSets(Protocol):
+    """Sets of extended attributes by their names."""
+
+    def get(self, name: bytes) -> dict[bytes, bytes]:
+        """The attributes of a set, whose name may be empty."""
+        ...
+
+    def offer(self, xattrs: xattrs.Xattrs) -> bytes:
+        """The name of a set that a version may name from now on. Raises XattrTooLarge."""
+        ...
+
+
+class Known(Protocol):
+    """What settings are read by: a `State`, or what was looked up of one beforehand."""
+
+    @property
+    def people(self) -> _People:
+        """Users and user groups."""
+        ...
+
+    @property
+    def xattrs(self) -> _XattrSets:
+        """Sets of extended attributes."""
+        ...
 
 
 def set_attributes(state: State, person: Person, stamp: Stamp, step: SetattrStep) -> OperationResult:
@@ -46,7 +85,7 @@ def change(
     """Set attributes of what was there before; None stands for the root."""
     version = state.tree.view.version(_inode(dentry))
     kind = DIRECTORY if dentry is None else dentry.kind
-    changed = _changed(state, person, stamp, kind, version, settings, path=path)
+    changed = settled(state, person, stamp, kind, version, settings, path=path)
     if policy is not None:
         if kind != DIRECTORY:
             raise BadRequest("only a directory has a policy", path=text(path))
@@ -69,13 +108,13 @@ def settle(
     state: State, person: Person, stamp: Stamp, kind: str, version: Version, settings: Settings, *, path: Path
 ) -> None:
     """Set attributes of an inode whose version this commit has made."""
-    changed = _changed(state, person, stamp, kind, version, settings, path=path, new=True)
+    changed = settled(state, person, stamp, kind, version, settings, path=path, new=True)
     if changed != version:
         state.tree.change(kind, changed, state.content.manifest(state.tree, version.inode), stamp)
 
 
-def _changed(
-    state: State,
+def settled(
+    known: Known,
     person: Person,
     stamp: Stamp,
     kind: str,
@@ -85,7 +124,11 @@ def _changed(
     path: Path,
     new: bool = False,
 ) -> Version:
-    """The version with these settings. Owners before the mode, which a change of owners may narrow."""
+    """The version with these settings; `new`: this commit has made it.
+
+    Owners come before the mode, which a change of owners may narrow. Raises Forbidden, NoSuchUser,
+    NoSuchGroup, BadXattr, XattrTooLarge.
+    """
 
     def attempt(step: Callable[[Version], Version], version: Version) -> Version:
         try:
@@ -98,35 +141,35 @@ def _changed(
     if settings.xattrs is not None:
         wanted = settings.xattrs
         version = attempt(
-            lambda now: _with_xattrs(state, person, kind, now, wanted, settings.lenient, path=path, new=new),
+            lambda now: _with_xattrs(known, person, kind, now, wanted, settings.lenient, path=path, new=new),
             version,
         )
     if settings.owner is not None:
         name = settings.owner
-        version = attempt(lambda now: _owned(person, now, kind, _user(state, name), now.owner_group), version)
+        version = attempt(lambda now: _owned(person, now, kind, _user(known, name), now.owner_group), version)
     if settings.group is not None:
         called = settings.group
-        version = attempt(lambda now: _owned(person, now, kind, now.owner, _group(state, called)), version)
+        version = attempt(lambda now: _owned(person, now, kind, now.owner, _group(known, called)), version)
     if settings.mode is not None:
         mode = settings.mode
         if kind == FILE and settings.lenient:
             # Where it could not be given to whom it was of, it must not run as somebody else.
-            mode &= ~_not_given(state, settings, version)
+            mode &= ~_not_given(known, settings, version)
         elif kind == DIRECTORY and settings.lenient:
             # Where it is of the group of those around it, so is what comes into it.
-            mode |= version.mode & _not_given(state, settings, version) & SET_GROUP
+            mode |= version.mode & _not_given(known, settings, version) & SET_GROUP
         version = attempt(lambda now: _with_mode(person, now, kind, mode, path), version)
     if settings.mtime is not None or settings.mtime_now:
         version = attempt(lambda now: _with_mtime(person, now, settings, stamp, path, new=new), version)
     return version
 
 
-def _not_given(state: State, settings: Settings, version: Version) -> int:
+def _not_given(known: Known, settings: Settings, version: Version) -> int:
     """The bits that say as whom a file runs, of an owner or user group that was asked for and not taken."""
     bits = 0
-    if settings.owner is not None and state.people.user(settings.owner) != version.owner:
+    if settings.owner is not None and known.people.user(settings.owner) != version.owner:
         bits |= SET_USER
-    if settings.group is not None and state.people.user_group(settings.group) != version.owner_group:
+    if settings.group is not None and known.people.user_group(settings.group) != version.owner_group:
         bits |= SET_GROUP
     return bits
 
@@ -162,7 +205,7 @@ def _with_mtime(
 
 
 def _with_xattrs(
-    state: State,
+    known: Known,
     person: Person,
     kind: str,
     version: Version,
@@ -175,7 +218,7 @@ def _with_xattrs(
     """The version with these attributes. What the person may not set stays as it is."""
     if not new:
         require(person, version, WRITE, path)
-    present = state.xattrs.get(version.xattrs)
+    present = known.xattrs.get(version.xattrs)
     kept = {name: value for name, value in present.items() if not _settable(person, name)}
     for name, value in wanted.items():
         if kind == SYMLINK and name.startswith(xattrs.USER):
@@ -187,7 +230,7 @@ def _with_xattrs(
             continue
         if not lenient:
             raise error
-    return replace(version, xattrs=state.xattrs.offer(kept))
+    return replace(version, xattrs=known.xattrs.offer(kept))
 
 
 def _settable(person: Person, name: bytes) -> bool:
@@ -199,15 +242,15 @@ def _require_owner(person: Person, version: Version, path: Path) -> None:
         raise Forbidden("only its owner and administrators may do this", path=text(path))
 
 
-def _user(state: State, name: str) -> int:
-    found = state.people.user(name)
+def _user(known: Known, name: str) -> int:
+    found = known.people.user(name)
     if found is None:
         raise NoSuchUser(f"no user is called {name}")
     return found
 
 
-def _group(state: State, name: str) -> int:
-    found = state.people.user_group(name)
+def _group(known: Known, name: str) -> int:
+    found = known.people.user_group(name)
     if found is None:
         raise NoSuchGroup(f"no user group is called {name}")
     return found
