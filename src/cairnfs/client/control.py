@@ -1,7 +1,8 @@
 """Asking the control plane: one caller's token, and patience.
 
 What belongs here: how a call is repeated after a refused token or an error that may pass. What does
-not: commits, whose repeating has rules of its own (`commit.py`), and chunks (`transfer.py`).
+not: commits, whose repeating has rules of its own (`commit.py`; `together.py` gathers them), and chunks
+(`transfer.py`).
 Used from one event loop.
 """
 
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 from cairnfs.client.credentials import TokenSource
 from cairnfs.client.retry import Patience, persist
+from cairnfs.client.together import Together
 from cairnfs.clock import Clock
 from cairnfs.errors import BadRequest, CairnError, TokenExpired, TokenInvalid, Unavailable
 from cairnfs.net.calls import Calls
@@ -44,6 +46,7 @@ class Control:
         self.patience = patience or Patience()
         self.met = False
         self.closed = False
+        self.commits = Together(self.once)
         self._calls = Calls(transport, origin, clock=clock, token=tokens.token)
 
     async def once(

@@ -44,6 +44,7 @@ from cairnfs.control.people import Standing
 from cairnfs.control.transactions.copies import CopyRoutes
 from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.routes import TransactionRoutes
+from cairnfs.control.transactions.together import Together
 from cairnfs.core.manifest import hash_bytes
 from cairnfs.errors import InvitationRequired
 from cairnfs.ids import ClusterId
@@ -145,6 +146,7 @@ def build(
     inventories = Inventories(list_chunks, calls_to, clock)
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
     copies = CopyRoutes(driver, clock)
+    transactions = TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock)
     handlers: dict[str, Handler] = {
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
@@ -153,7 +155,8 @@ def build(
         **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
-        **TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock).handlers(),
+        **transactions.handlers(),
+        **Together(transactions).handlers(),
         **copies.handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
         **VerificationRoutes(driver, inventories, clock).handlers(),

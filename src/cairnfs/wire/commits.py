@@ -35,6 +35,7 @@ from cairnfs.wire.shapes import (
 )
 
 OPERATIONS_MAX = 1000
+COMMITS_MAX = 64
 #: Pages that one commit may have staged, so a hundred times as many operations.
 STAGED_PAGES_MAX = 100
 BASES_MAX = 1000
@@ -297,6 +298,25 @@ class CommitReply(Reply, kw_only=True):
     at_us: int
     incarnation: int
     results: list[OperationResult]
+
+
+class CommitManyRequest(Request, kw_only=True):
+    """Commits of their own, sent in one request by a client for whom several wait: at most COMMITS_MAX."""
+
+    commits: Annotated[list[CommitRequest], listed(COMMITS_MAX, 1)]
+
+
+class CommitResult(Reply, kw_only=True):
+    """Exactly one of the two."""
+
+    reply: CommitReply | None = None
+    error: Problem | None = None
+
+
+class CommitManyReply(Reply, kw_only=True):
+    """What became of each, in the order of the request. Nothing orders their numbers."""
+
+    results: list[CommitResult]
 
 
 class SettleRequest(Request, kw_only=True):

@@ -281,6 +281,17 @@ class FakeCluster:
 
     # transactions
 
+    async def commit_many(
+        self, context: Context, request: commits.CommitManyRequest
+    ) -> commits.CommitManyReply:
+        results = []
+        for one in request.commits:
+            try:
+                results.append(commits.CommitResult(reply=await self.commit(context, one)))
+            except CairnError as error:
+                results.append(commits.CommitResult(error=problems.from_error(error)))
+        return commits.CommitManyReply(results=results)
+
     async def commit(self, context: Context, request: commits.CommitRequest) -> commits.CommitReply:
         body = codec.encode(request.operations)
         if request.request_id in self._replies:

@@ -91,6 +91,7 @@ from cairnfs.wire.endpoints.snapshots import (
 )
 from cairnfs.wire.endpoints.transactions import (
     COMMIT as COMMIT,
+    COMMIT_MANY as COMMIT_MANY,
     COPY as COPY,
     SETTLE as SETTLE,
 )

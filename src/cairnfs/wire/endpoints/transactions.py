@@ -45,6 +45,18 @@ COMMIT = Endpoint(
     ),
     body_max_bytes=commits.COMMIT_BODY_MAX_BYTES,
 )
+COMMIT_MANY = Endpoint(
+    "commit_many",
+    "transactions",
+    "POST",
+    "/v1/commits/many",
+    commits.CommitManyRequest,
+    commits.CommitManyReply,
+    "user",
+    "Several commits that do not know of each other, in one request",
+    (e.TooManyOperations,),
+    body_max_bytes=16 * 1024 * 1024,
+)
 SETTLE = Endpoint(
     "settle",
     "transactions",
@@ -83,6 +95,7 @@ COPY = Endpoint(
 #: All of them, in the order of the documents.
 ENDPOINTS = (
     COMMIT,
+    COMMIT_MANY,
     SETTLE,
     COPY,
 )
