@@ -24,6 +24,7 @@ from blake3 import blake3
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.record_table import Header, RecordTable, Unusable, new_generation
 from cairnfs.clock import Clock, SystemClock
+from cairnfs.core.manifest import HOLE
 
 #: A file that changed so shortly before it was looked at may change again without looking any different.
 RACY_NS = 2_000_000_000
@@ -39,9 +40,10 @@ class Torn(Exception):
 class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing of a tree as it was when both sides were equal.
 
-    `path` is relative, without a slash before it. `mode` has twelve bits. `etag` is "" where it was not
-    told. `content` is `content_of` a file's chunks, where a symlink leads, and empty for a directory. Without
-    `sure`, the file may have changed since without looking any different: it has to be read.
+    `path` is relative, without a slash before it. `mode` has twelve bits, of the local side; `links` are all
+    its names there, 1 for a directory. `etag` is "" where it was not told. `content` is `content_of` a file's
+    chunks, where a symlink leads, and empty for a directory. Without `sure`, the file may have changed since
+    without looking any different: it has to be read.
     """
 
     path: bytes
@@ -52,6 +54,7 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size: int
     mtime_ns: int
     ctime_ns: int
+    links: int = 1
     etag: str = ""
     content: bytes = b""
     sure: bool = True
@@ -76,7 +79,12 @@ def walk_key(path: bytes) -> bytes:
 
 
 def content_of(chunks: Sequence[tuple[bytes, int]]) -> bytes:
-    """The name of a whole content: of its chunks' hashes and sizes, holes among them."""
+    """The name of a whole content: its one chunk's hash, else that of its chunks' hashes and sizes.
+
+    Holes are among them. With the size beside it, it is of no other content.
+    """
+    if len(chunks) == 1 and chunks[0][0] != HOLE:
+        return chunks[0][0]
     return blake3(b"".join(chunk + size.to_bytes(8, "big") for chunk, size in chunks)).digest()
 
 
@@ -99,6 +107,7 @@ def known(
         size=status.st_size,
         mtime_ns=status.st_mtime_ns,
         ctime_ns=status.st_ctime_ns,
+        links=1 if kind == "directory" else status.st_nlink,
         etag=etag,
         content=content,
         sure=is_settled(status, now_ns),
@@ -179,6 +188,11 @@ class Pair:
         return None if self._header is None else self._header.incarnation
 
     @property
+    def kept(self) -> bool:
+        """Whether they were equal in what stands beside content too: times, owners, attributes (-p, -a)."""
+        return self._header is not None and self._header.kept
+
+    @property
     def count(self) -> int:
         """How many rows there are."""
         return 0 if self._header is None else self._header.rows
@@ -204,19 +218,19 @@ class Pair:
         _try(lambda: self._table.forget(self._key))
 
     @contextmanager
-    def writer(self, commit: int, incarnation: int) -> Iterator[Writer]:
+    def writer(self, commit: int, incarnation: int, *, kept: bool = False) -> Iterator[Writer]:
         """Rows that take the place of the old ones, all at once, if the body ends well.
 
         The record cannot fail anyone: where it cannot be written it stays as it is. The remote directory was
-        as these rows say at `commit`.
+        as these rows say at `commit`, which the writer may be told as late as the body's end.
         """
-        writer = Writer(self._table, self._clock)
+        writer = Writer(self._table, self._clock, commit, incarnation, kept=kept)
         try:
             yield writer
         except BaseException:
             writer.abandon()
             raise
-        adopted = writer.adopt(self._key, self.local, self.remote, commit, incarnation)
+        adopted = writer.adopt(self._key, self.local, self.remote)
         if adopted is not None:
             self._header = adopted
 
@@ -240,8 +254,13 @@ class _Filled:
 class Writer:
     """Takes rows in the order of a walk."""
 
-    def __init__(self, table: RecordTable, clock: Clock) -> None:
+    def __init__(
+        self, table: RecordTable, clock: Clock, commit: int, incarnation: int, *, kept: bool
+    ) -> None:
         """See `Pair.writer`."""
+        self.commit = commit
+        self.incarnation = incarnation
+        self._kept = kept
         self._table = table
         self._clock = clock
         self._generation = new_generation()
@@ -265,12 +284,21 @@ class Writer:
         if self._filled.pages:
             _try(lambda: self._table.drop(self._generation))
 
-    def adopt(self, key: bytes, local: bytes, remote: bytes, commit: int, incarnation: int) -> Header | None:
+    def adopt(self, key: bytes, local: bytes, remote: bytes) -> Header | None:
         """Make the rows those of the pair. None where they could not be written."""
         if self._rows:
             self._flush()
         filled = self._filled
-        header = Header(local, remote, incarnation, commit, self._generation, filled.pages, filled.rows)
+        header = Header(
+            local,
+            remote,
+            self.incarnation,
+            self.commit,
+            self._generation,
+            filled.pages,
+            filled.rows,
+            self._kept,
+        )
         self._do(lambda: self._table.adopt(key, header, filled.bytes, self._clock.now_us()))
         return None if self._fails else header
 

@@ -52,6 +52,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     generation: int
     pages: int
     rows: int
+    kept: bool
 
 
 _headers = msgspec.msgpack.Decoder(Header)
