@@ -32,7 +32,10 @@ PATIENCE_S = 30.0
 
 
 class Item(Generic[R]):
-    """A chunk to carry; `result` is what the carrying gives."""
+    """A chunk to carry; `result` is what the carrying gives. What goes together may be one item."""
+
+    #: How many chunks it is.
+    count = 1
 
     def __init__(self, chunk: Hash, size: int, content: bytes = b"") -> None:
         """`content` is empty where the chunk is to be fetched."""
@@ -162,13 +165,14 @@ class Courier(Generic[R]):
 
     def _batch(self, queue: deque[Item[R]]) -> list[Item[R]]:
         items: list[Item[R]] = []
-        size = 0
-        while queue and len(items) < BATCH_CHUNKS and (not items or size + queue[0].size <= BATCH_BYTES):
+        size = count = 0
+        while queue and count < BATCH_CHUNKS and (not items or size + queue[0].size <= BATCH_BYTES):
             item = queue.popleft()
             item.queued -= 1
             if item.open:
                 items.append(item)
                 size += item.size
+                count += item.count
         return items
 
     async def _run(self, attempt: _Attempt[R]) -> None:

@@ -1,7 +1,8 @@
 """An upload: chunks in, receipts out, for one commit.
 
 Chunks go to the primaries of their groups, in bounded memory: `add` waits while too much is under
-way. What fails at one member goes to the next; each answer is a receipt. What belongs here: the
+way. Small ones that go the same way wait for each other and are one parcel from then on, so that each
+costs little. What fails at one member goes to the next; each answer is a receipt. What belongs here: the
 chunks of one commit. What does not: where they come from (`writing.py`, `put_tree.py`) and the commit
 itself (`commit.py`). Used from one event loop.
 """
@@ -25,6 +26,31 @@ from cairnfs.wire.commits import Receipt
 
 #: A put in which nothing moves for so long is tried at another member as well.
 STALL_S = 2.5
+#: A chunk of more bytes goes by itself.
+_SMALL_BYTES = 128 * 1024
+#: A parcel is on its way with so many chunks or bytes; so many are being filled at once.
+_PARCEL_CHUNKS = 128
+_PARCEL_BYTES = 512 * 1024
+_PARCELS_MAX = 8
+
+
+class _Parcel(Item[None]):
+    """Chunks that go together: one, or small ones whose groups have the same members in the same order."""
+
+    def __init__(self, chunk: Hash, size: int, content: bytes) -> None:
+        super().__init__(chunk, size)
+        self.frames = [(chunk, content)]
+
+    def put(self, chunk: Hash, size: int, content: bytes) -> None:
+        """One chunk more."""
+        self.frames.append((chunk, content))
+        self.size += size
+        self.count += 1
+
+    @property
+    def full(self) -> bool:
+        """Whether it is worth a request."""
+        return self.count >= _PARCEL_CHUNKS or self.size >= _PARCEL_BYTES
 
 
 class Upload:
@@ -49,7 +75,8 @@ class Upload:
         self._headers = upload_headers(hold.session, hold.begin, durability)
         self._receipts: list[Receipt] = []
         self._taken: set[Hash] = set()
-        self._open: set[Item[None]] = set()
+        self._open: set[_Parcel] = set()
+        self._filling: dict[tuple[FileserverId, ...], _Parcel] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self._failure: CairnError | None = None
@@ -63,29 +90,59 @@ class Upload:
         A hole is sent to nobody.
         """
         self._check()
-        if chunk.hash == HOLE or chunk.hash in self._taken:
+        digest, size = chunk
+        if digest == HOLE or digest in self._taken:
             return
-        self._taken.add(chunk.hash)
-        await self._budget.take(chunk.size)
-        item: Item[None] = Item(chunk.hash, chunk.size, content)
-        self._open.add(item)
-        self._idle.clear()
-        item.result.add_done_callback(lambda _: self._settled(item))
-        if self._failure is not None:
-            item.result.cancel()
+        self._taken.add(digest)
+        if not self._budget.try_take(size):
+            # What waits for more of its kind holds some of what is to become free.
+            self._dispatch()
+            await self._budget.take(size)
+        if size > _SMALL_BYTES:
+            self._carry(_Parcel(digest, size, content))
+        else:
+            way = tuple(self._cluster.to_write(digest))
+            parcel = self._filling.get(way)
+            if parcel is not None:
+                parcel.put(digest, size, content)
+            else:
+                self._filling[way] = parcel = _Parcel(digest, size, content)
+                self._open.add(parcel)
+                self._idle.clear()
+            if parcel.full:
+                self._carry(self._filling.pop(way))
+            elif len(self._filling) > _PARCELS_MAX:
+                self._carry(self._filling.pop(next(iter(self._filling))))
         self._check()
-        self._courier.carry(item)
+
+    def _dispatch(self) -> None:
+        """Send what waits for more of its kind."""
+        parcels = list(self._filling.values())
+        self._filling.clear()
+        for parcel in parcels:
+            self._carry(parcel)
+
+    def _carry(self, parcel: _Parcel) -> None:
+        self._open.add(parcel)
+        self._idle.clear()
+        parcel.result.add_done_callback(lambda _: self._settled(parcel))
+        if self._failure is not None:
+            parcel.result.cancel()
+        else:
+            self._courier.carry(parcel)
 
     async def finish(self) -> list[Receipt]:
         """Wait until every chunk is durable; give the receipts. Raises what stopped the upload."""
+        self._dispatch()
         await self._idle.wait()
         self._check()
         return self._receipts
 
     async def close(self) -> None:
         """Stop what is still under way."""
-        for item in list(self._open):
-            item.result.cancel()
+        self._dispatch()
+        for parcel in list(self._open):
+            parcel.result.cancel()
         await self._courier.close()
 
     def _check(self) -> None:
@@ -94,15 +151,17 @@ class Upload:
 
     def _fail(self, error: CairnError) -> None:
         self._failure = self._failure or error
-        for item in list(self._open):
-            item.result.cancel()
+        self._dispatch()
+        for parcel in list(self._open):
+            parcel.result.cancel()
         self._idle.set()
 
-    def _settled(self, item: Item[None]) -> None:
-        self._open.discard(item)
-        self._budget.give(item.size)
-        if not item.result.cancelled():
-            error = item.result.exception()
+    def _settled(self, parcel: _Parcel) -> None:
+        self._open.discard(parcel)
+        self._budget.give(parcel.size)
+        parcel.frames = []
+        if not parcel.result.cancelled():
+            error = parcel.result.exception()
             if isinstance(error, CairnError):
                 self._fail(error)
         if not self._open:
@@ -112,17 +171,18 @@ class Upload:
         self, address: str, items: Sequence[Item[None]], refuse: Refuse[None], beat: Beat
     ) -> None:
         await self.hold.ready()
-        sent = [item for item in items if item.open]
+        sent = [item for item in items if isinstance(item, _Parcel) and item.open]
         headers = {**self._headers, MAP_HEADER: str(self._cluster.map_version)}
-        reply = await self._plane.put(address, [(item.chunk, item.content) for item in sent], headers, beat)
+        frames = [frame for parcel in sent for frame in parcel.frames]
+        reply = await self._plane.put(address, frames, headers, beat)
         self._receipts.append(reply.receipt)
-        self.sent_bytes += sum(item.size for item in sent)
+        self.sent_bytes += sum(parcel.size for parcel in sent)
         short = set(reply.short)
-        for item in sent:
-            if item.chunk in short:
-                refuse(item, TooFewCopies("fewer fileservers than asked for hold the chunk"))
-            elif item.open:
-                item.result.set_result(None)
+        for parcel in sent:
+            if short and any(chunk in short for chunk, _ in parcel.frames):
+                refuse(parcel, TooFewCopies("fewer fileservers than asked for hold the chunk"))
+            elif parcel.open:
+                parcel.result.set_result(None)
 
 
 def _verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:
