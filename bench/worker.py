@@ -12,14 +12,19 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from bench import machine, tasks
+from bench import chunk_tasks, machine, tasks
 
 
 def ready() -> None:
     """Nothing: that it is answered says that this process has started."""
 
 
-_TASKS: dict[str, Callable[..., object]] = {"ready": ready, **machine.TASKS, **tasks.TASKS}
+_TASKS: dict[str, Callable[..., object]] = {
+    "ready": ready,
+    **machine.TASKS,
+    **tasks.TASKS,
+    **chunk_tasks.TASKS,
+}
 
 
 def main() -> None:

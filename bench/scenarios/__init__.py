@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.figures import Figure
-from bench.scenarios import large, looks, memory, names, publish, reads, streams, writes
+from bench.scenarios import chunks, large, looks, memory, names, publish, reads, streams, writes
 from bench.site import Site
 
 Scenario = Callable[[Site], list[Figure]]
@@ -22,6 +22,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "remove": names.remove,
     "publish": publish.publish,
     "large": large.large,
+    "chunks": chunks.chunks,
     "stream-cli": streams.command_line,
     "stream-http": streams.http_door,
     "memory": memory.memory,
