@@ -107,6 +107,10 @@ class Cluster:
             read_order(members, seed=chunk[2]), key=lambda member: self._doubt(member, writing=False)
         )
 
+    def members(self, chunk: Hash) -> tuple[int, ...]:
+        """The members of the chunk's group, the primary first, whatever is thought of them just now."""
+        return tuple(self._members(chunk))
+
     def avoid(self, fileserver: FileserverId) -> None:
         """It failed or was slow just now."""
         self._avoid[fileserver] = self._clock.monotonic() + AVOID_S

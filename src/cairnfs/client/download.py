@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
-from cairnfs.client.transfer import Beat, Budget, ChunkPlane
+from cairnfs.client.transfer import BATCH_BYTES, BATCH_CHUNKS, Beat, Budget, ChunkPlane
 from cairnfs.client.workers import on_bytes
 from cairnfs.clock import Clock
 from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.errors import CairnError, ChunkLost, ChunkMissing, ChunkNotYet
-from cairnfs.ids import FileserverId
+from cairnfs.ids import FileserverId, Hash
 from cairnfs.wire.chunks import CHUNK, CORRUPT
 
 #: A member that lets a read wait for so long is overtaken by the next one.
@@ -47,6 +47,41 @@ class _Ahead(NamedTuple):
     content: asyncio.Future[bytes] | None
 
 
+class _Single(Item[bytes]):
+    """One chunk to be fetched."""
+
+    def wanted(self) -> dict[Hash, int]:
+        """What is still to come: hashes and sizes."""
+        return {self.chunk: self.size}
+
+    def take(self, digest: Hash, content: bytes) -> None:
+        """It came, and is what it should be."""
+        assert digest == self.chunk
+        if self.open:
+            self.result.set_result(content)
+
+
+class _Parcel(Item[dict[Hash, bytes]]):
+    """Many chunks whose groups have the same members. What one member lacks, the next ones are asked for."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        super().__init__(chunks[0].hash, sum(chunk.size for chunk in chunks))
+        self.count = len(chunks)
+        self._left = {chunk.hash: chunk.size for chunk in chunks}
+        self._found: dict[Hash, bytes] = {}
+
+    def wanted(self) -> dict[Hash, int]:
+        """What is still to come: hashes and sizes."""
+        return dict(self._left)
+
+    def take(self, digest: Hash, content: bytes) -> None:
+        """One came, and is what it should be."""
+        if self.open and self._left.pop(digest, None) is not None:
+            self._found[digest] = content
+            if not self._left:
+                self.result.set_result(self._found)
+
+
 class Downloads:
     """Fetches chunks for all readers of one client, so that what they want of one server goes together."""
 
@@ -56,7 +91,9 @@ class Downloads:
         self._plane = plane
         self._cluster = cluster
         self._budget = budget
-        self._courier = Courier(Plan(self._exchange, cluster.to_read, _verdict, STALL_S), cluster, clock)
+        self._courier: Courier[Any] = Courier(
+            Plan(self._exchange, cluster.to_read, _verdict, STALL_S), cluster, clock
+        )
 
     async def load(self) -> None:
         """To be awaited before fetching: see that the members are known."""
@@ -64,9 +101,43 @@ class Downloads:
 
     def fetch(self, chunk: Chunk) -> asyncio.Future[bytes]:
         """Begin to fetch a chunk. Raises (later) ChunkNotYet, ChunkLost, and what all members refused."""
-        item: Item[bytes] = Item(chunk.hash, chunk.size)
+        item = _Single(chunk.hash, chunk.size)
         self._courier.carry(item)
         return item.result
+
+    async def fetch_many(self, chunks: Iterable[Chunk]) -> dict[Hash, bytes]:
+        """Many chunks at once, by hash, in few requests; holes are left out. Raises what `fetch` does.
+
+        The caller bounds how many bytes that is.
+        """
+        await self.load()
+        parcels = [_Parcel(part) for part in self._parts(chunks)]
+        for parcel in parcels:
+            self._courier.carry(parcel)
+        found: dict[Hash, bytes] = {}
+        try:
+            for parcel in parcels:
+                found |= await parcel.result
+        finally:
+            _drop(parcel.result for parcel in parcels)
+        return found
+
+    def _parts(self, chunks: Iterable[Chunk]) -> Iterable[Sequence[Chunk]]:
+        """The chunks without holes, each once, in parts that go to the same members in one request."""
+        by_members: dict[tuple[int, ...], dict[Hash, Chunk]] = {}
+        for chunk in chunks:
+            if chunk.hash != HOLE:
+                by_members.setdefault(self._cluster.members(chunk.hash), {})[chunk.hash] = chunk
+        for alike in by_members.values():
+            part: list[Chunk] = []
+            size = 0
+            for chunk in alike.values():
+                if part and (len(part) == BATCH_CHUNKS or size + chunk.size > BATCH_BYTES):
+                    yield part
+                    part, size = [], 0
+                part.append(chunk)
+                size += chunk.size
+            yield part
 
     async def stream(self, chunks: AsyncIterator[tuple[int, Chunk]]) -> AsyncGenerator[Extent, None]:
         """The bytes of chunks and the lengths of holes, in order; some chunks are fetched ahead meanwhile.
@@ -99,9 +170,8 @@ class Downloads:
                 # Its bytes are not to be kept alive while the next ones are awaited.
                 del first
         finally:
+            _drop(left.content for left in ahead if left.content is not None)
             for left in ahead:
-                if left.content is not None and not left.content.cancel() and not left.content.cancelled():
-                    left.content.exception()  # seen, so that nobody is told that it was not
                 self._budget.give(left.counted)
 
     def _may_take(self, chunk: Chunk, held: int, ahead: int) -> bool:
@@ -118,30 +188,41 @@ class Downloads:
         await self._courier.close()
 
     async def _exchange(
-        self, address: str, items: Sequence[Item[bytes]], refuse: Refuse[bytes], beat: Beat
+        self, address: str, items: Sequence[Item[Any]], refuse: Refuse[Any], beat: Beat
     ) -> None:
-        wanted = [item for item in items if item.open]
-        answers = self._plane.get(address, [item.chunk for item in wanted], beat)
+        wanted: list[tuple[_Single | _Parcel, Hash, int]] = []
+        for item in items:
+            assert isinstance(item, _Single | _Parcel)
+            if item.open:
+                wanted += [(item, *one) for one in item.wanted().items()]
+        answers = self._plane.get(address, [digest for _, digest, _ in wanted], beat)
         left = deque(wanted)
         async for digest, state, content in answers:
-            item = left.popleft()
-            assert item.chunk == digest
+            item, asked, size = left.popleft()
+            assert asked == digest
             self.received_bytes += len(content)
             if state != CHUNK:
                 kind = "corrupt" if state == CORRUPT else "missing"
                 refuse(item, ChunkMissing(f"the chunk is {kind} at {address}"))
-            elif len(content) != item.size or not await _genuine(item, content):
+            elif len(content) != size or not await _genuine(digest, content):
                 refuse(item, ChunkMissing(f"{address} gave other bytes than the chunk's"))
-            elif item.open:
-                item.result.set_result(content)
-        for item in left:
+            else:
+                item.take(digest, content)
+        for item, _, _ in left:
             refuse(item, ChunkNotYet(f"{address} did not say whether it has the chunk"))
 
 
-async def _genuine(item: Item[bytes], content: bytes) -> bool:
+async def _genuine(digest: Hash, content: bytes) -> bool:
     if len(content) < _LARGE_BYTES:
-        return hash_bytes(content) == item.chunk
-    return await on_bytes(hash_bytes, content) == item.chunk
+        return hash_bytes(content) == digest
+    return await on_bytes(hash_bytes, content) == digest
+
+
+def _drop(unwanted: Iterable[asyncio.Future[Any]]) -> None:
+    """Nobody waits for these any more."""
+    for one in unwanted:
+        if not one.cancel() and not one.cancelled():
+            one.exception()  # seen, so that nobody is told that it was not
 
 
 def _verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:

@@ -11,6 +11,7 @@ from cairnfs.client import courier
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.transfer import IN_FLIGHT_BYTES
 from cairnfs.clock import SystemClock
+from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.core.placement import group_of
 from cairnfs.errors import BeforeHorizon, ChunkCollected, ChunkLost, ChunkNotYet
 from cairnfs.ids import Hash
@@ -146,3 +147,59 @@ async def test_a_slow_consumer_holds_a_window_and_no_more(
     assert files.connection.downloads.received_bytes <= IN_FLIGHT_BYTES
     await stream.aclose()
     assert files.connection.budget._free == IN_FLIGHT_BYTES
+
+
+def small(seed: int, count: int) -> list[bytes]:
+    """Distinct contents of small files."""
+    return [random_bytes(seed + number, 200) + b"%d" % number for number in range(count)]
+
+
+async def stored(files: Filesystem, cluster: FakeCluster, contents: list[bytes]) -> list[Chunk]:
+    """The chunks of files with these contents."""
+    for number, content in enumerate(contents):
+        await files.write_file(f"/{number}", content)
+    return [
+        Chunk(Hash(chunk.hash), chunk.size)
+        for number in range(len(contents))
+        for chunk in cluster.tree[b"/%d" % number].chunks
+    ]
+
+
+async def test_many_small_chunks_come_in_few_requests(
+    cluster: FakeCluster, files: Filesystem, seed: int
+) -> None:
+    contents = small(seed, 300)
+    chunks = await stored(files, cluster, contents)
+    found = await files.connection.downloads.fetch_many([*chunks, *chunks[:5], Chunk(HOLE, 70_000)])
+    assert found == {hash_bytes(content): content for content in contents}
+    assert sum(len(server.gets) for server in cluster.servers) <= 12
+    assert await files.connection.downloads.fetch_many([]) == {}
+
+
+@pytest.mark.parametrize("how", ["lies", "hang_gets", "hang_within_gets", "lacks some", "gone"])
+async def test_many_chunks_come_from_whoever_has_them(
+    cluster: FakeCluster, files: Filesystem, seed: int, how: str
+) -> None:
+    contents = small(seed, 60)
+    chunks = await stored(files, cluster, contents)
+    for number, server in enumerate(cluster.servers):
+        if how == "lacks some":
+            for chunk in chunks[number::3]:
+                server.chunks.pop(chunk.hash)
+            for chunk in chunks[number + 1 :: 3]:
+                server.corrupt.add(chunk.hash)
+        elif number != seed % 3:
+            if how == "gone":
+                server.kill()
+            else:
+                setattr(server, how, True)
+    found = await asyncio.wait_for(files.connection.downloads.fetch_many(chunks), 10)
+    assert found == {hash_bytes(content): content for content in contents}
+
+
+async def test_of_many_chunks_a_lost_one_is_told(cluster: FakeCluster, files: Filesystem, seed: int) -> None:
+    chunks = await stored(files, cluster, small(seed, 20))
+    for server in cluster.servers:
+        server.chunks.pop(chunks[7].hash)
+    with pytest.raises(ChunkLost):
+        await files.connection.downloads.fetch_many(chunks)
