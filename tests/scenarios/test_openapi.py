@@ -40,8 +40,8 @@ CALLERS = (NOBODY, USER, ADMIN, SERVER)
 RIGHT, WRONG, VAIN = 8, 4, 1
 #: Rules between two values that no schema can tell.
 EXCUSED = {
-    "commit", "verify_groups", "renew_session", "stat", "list", "open", "find", "usage", "log", "diff",
-    "put_chunks", "forward_chunks",
+    "commit", "verify_groups", "renew_session", "stat", "list", "walk", "open", "open_many", "find", "usage",
+    "log", "diff", "put_chunks", "forward_chunks",
 }  # fmt: skip
 #: What callers hear who may not call: at the door, before anything they said is read.
 REFUSALS = {"unauthenticated", "token_invalid", "forbidden", "method_not_allowed", "not_found", "bad_request"}
@@ -53,7 +53,7 @@ PROBE = (
     checks.response_headers_conformance,
 )
 #: schemathesis writes tuples anew for an older dialect, and then finds fault with what it wrote.
-TUPLES = {"inventory", "open", "usage"}
+TUPLES = {"inventory", "walk", "open", "open_many", "usage"}
 #: What there is; a made-up path leads nowhere.
 PLACES = ("/", "/Hello.txt", "/home", "/home/ann", "/home/ann/made", "/home/ann/made/below")
 

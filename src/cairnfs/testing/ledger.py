@@ -27,6 +27,7 @@ from cairnfs.metadata.databases.seam import Again, Database, Tx
 from cairnfs.metadata.ops import cluster, read_xattrs, sessions, stat, tokens
 from cairnfs.metadata.ops import list as lists
 from cairnfs.metadata.ops import open as opening
+from cairnfs.metadata.ops import walk as walking
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.fileservers import Join
 from cairnfs.metadata.ops.reap import Reap
@@ -61,6 +62,8 @@ from cairnfs.wire.directory import (
     OpenRequest,
     PathText,
     StatRequest,
+    WalkItem,
+    WalkRequest,
     XattrsRequest,
 )
 from cairnfs.wire.people import CreateGroupRequest
@@ -269,6 +272,21 @@ class Ledger:
             raise to_error(result.error)
         assert result.entry is not None
         return result.entry
+
+    def walk(
+        self, path: Text, *, person: Person | None = None, at: int | str | None = None, **rest: Any
+    ) -> list[WalkItem]:
+        """Everything below a directory, in pages."""
+        text, base64 = names.to_text(raw(path))
+        when = None if at is None else str(at)
+        request = WalkRequest(path=text, path_b64=base64, at=when, **rest)
+        found: list[WalkItem] = []
+        while True:
+            page = self.read(lambda tx, r=request: walking.page(tx, person or self.admin, r))  # type: ignore[misc]
+            found += page.items
+            if page.cursor is None:
+                return found
+            request = WalkRequest(path=text, path_b64=base64, cursor=page.cursor, **rest)
 
     def list(
         self, path: Text, *, person: Person | None = None, at: int | str | None = None, limit: int = 1000

@@ -19,6 +19,7 @@ from cairnfs.metadata.ops.change_user import ChangeUser
 from cairnfs.metadata.ops.changes import Position
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import Looked, look_below
+from cairnfs.metadata.ops.open_many import open_many
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.metadata.ops.user_groups import CreateGroup
@@ -33,7 +34,16 @@ from cairnfs.wire.commits import (
     Operation,
     Write,
 )
-from cairnfs.wire.directory import ChunkRef, Entry, PathText, StatRequest, XattrsRequest
+from cairnfs.wire.directory import (
+    ChunkRef,
+    Entry,
+    Opened,
+    OpenManyRequest,
+    PathText,
+    StatRequest,
+    Wanted,
+    XattrsRequest,
+)
 from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest, PathChange
 from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
 from cairnfs.wire.search import FindRequest, UsageRequest
@@ -113,6 +123,15 @@ class World:
         assert result.xattrs is not None
         return {one.raw_name(): one.value for one in result.xattrs}
 
+    def open_many(self, path: str, *, who: str = ADMIN, known: str | None = None) -> Opened:
+        """A file's version and chunks."""
+        request = OpenManyRequest(files=[Wanted(path=path, known=known)])
+        [result] = self.ledger.read(lambda tx: open_many(tx, self.people[who], request)).results
+        if result.error is not None:
+            raise problems.to_error(result.error)
+        assert result.opened is not None
+        return result.opened
+
     def made(self, cases: Sequence[Case]) -> Iterator[tuple[Case, CommitNumber]]:
         """Each case when its tree is there, with the commit that made it."""
         self.commit(*world_of_all())
@@ -181,6 +200,12 @@ _READS: dict[str, Callable[[World, str, str], object]] = {
     "read": lambda w, c, who: w.ledger.open(f"{c}/a/d/f", person=w.people[who]),
     "read-behind-symlink": lambda w, c, who: w.ledger.open(f"{c}/a/d/s", person=w.people[who]),
     "read-known": _known,
+    "open-many": lambda w, c, who: w.open_many(f"{c}/a/d/f", who=who),
+    "open-many-behind-symlink": lambda w, c, who: w.open_many(f"{c}/a/d/s", who=who),
+    "open-many-known": lambda w, c, who: w.open_many(f"{c}/a/d/f", who=who, known=w.stat(f"{c}/a/d/f").etag),
+    "walk": lambda w, c, who: w.ledger.walk(f"{c}/a/d", person=w.people[who], contents=True),
+    "walk-from-afar": lambda w, c, who: w.ledger.walk(c, person=w.people[who]),
+    "walk-below": lambda w, c, who: w.ledger.walk(f"{c}/a/d/t", person=w.people[who]),
     "readlink": lambda w, c, who: w.stat(f"{c}/a/d/s", who=who).target,
     "get-xattrs": lambda w, c, who: w.xattrs(f"{c}/a/d/f", who=who),
     "get-xattrs-behind-symlink": lambda w, c, who: w.xattrs(f"{c}/a/d/s", who=who),

@@ -20,9 +20,12 @@ from cairnfs.metadata.databases.postgres import PostgresDatabase, PostgresTx
 from cairnfs.metadata.databases.seam import Row
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase, SqliteTx
 from cairnfs.metadata.ops import find as finding
+from cairnfs.metadata.ops import walk
 from cairnfs.metadata.ops.du import usage
 from cairnfs.metadata.ops.find import find
+from cairnfs.metadata.ops.open_many import open_many
 from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
+from cairnfs.wire.directory import OpenManyRequest, WalkRequest, Wanted
 from cairnfs.wire.search import FindRequest, UsageRequest
 
 FILES = 20_000
@@ -54,7 +57,7 @@ def begin(ledger: Ledger) -> None:
 
 
 def look_and_change(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stat, list, find by both ways, du and rename, now and as of an earlier commit."""
+    """Stat, list, open, walk, find by both ways, du and rename, now and as of an earlier commit."""
     before = str(ledger.newest() - 1)
     ann = ledger.person("ann")
 
@@ -68,6 +71,13 @@ def look_and_change(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in (None, before):
         ledger.stat("/all/few/f0", at=at)
         ledger.list("/all/few", limit=2, at=at)
+        files = OpenManyRequest(files=[Wanted(path="/all/few/f0"), Wanted(path="/all/few/f1")], at=at)
+        ledger.read(lambda tx, r=files: open_many(tx, ledger.admin, r))  # type: ignore[misc]
+        for contents in (False, True):
+            request = WalkRequest(path="/all", limit=3, at=at, contents=contents)
+            page = ledger.read(lambda tx, r=request: walk.page(tx, ledger.admin, r))  # type: ignore[misc]
+            more = WalkRequest(path="/all", limit=3, contents=contents, cursor=page.cursor)
+            ledger.read(lambda tx, r=more: walk.page(tx, ledger.admin, r))  # type: ignore[misc]
     for person in (ledger.admin, ann):
         for few in (1, 1_000_000):
             monkeypatch.setattr(finding, "FEW", few)

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from cairnfs.control.people import person
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import list as listing
+from cairnfs.metadata.ops import walk as walking
 from cairnfs.metadata.ops.open import open_file
+from cairnfs.metadata.ops.open_many import open_many
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.net.serving import Context, Handler
@@ -18,10 +20,14 @@ from cairnfs.wire import endpoints
 from cairnfs.wire.directory import (
     ListReply,
     ListRequest,
+    OpenManyReply,
+    OpenManyRequest,
     OpenReply,
     OpenRequest,
     StatReply,
     StatRequest,
+    WalkReply,
+    WalkRequest,
     XattrsReply,
     XattrsRequest,
 )
@@ -38,7 +44,9 @@ class DirectoryRoutes:
         return {
             endpoints.STAT.name: self.stat,
             endpoints.LIST.name: self.list,
+            endpoints.WALK.name: self.walk,
             endpoints.OPEN.name: self.open,
+            endpoints.OPEN_MANY.name: self.open_many,
             endpoints.XATTRS.name: self.xattrs,
         }
 
@@ -52,10 +60,20 @@ class DirectoryRoutes:
         who = person(context)
         return await self._driver.read(lambda tx: listing.page(tx, who, request))
 
+    async def walk(self, context: Context, request: WalkRequest) -> WalkReply:
+        """One page of everything below a directory."""
+        who = person(context)
+        return await self._driver.read(lambda tx: walking.page(tx, who, request))
+
     async def open(self, context: Context, request: OpenRequest) -> OpenReply:
         """A file's version and its chunks."""
         who = person(context)
         return await self._driver.read(lambda tx: open_file(tx, who, request))
+
+    async def open_many(self, context: Context, request: OpenManyRequest) -> OpenManyReply:
+        """Versions of many files and their chunks."""
+        who = person(context)
+        return await self._driver.read(lambda tx: open_many(tx, who, request))
 
     async def xattrs(self, context: Context, request: XattrsRequest) -> XattrsReply:
         """Extended attributes of what paths lead to."""

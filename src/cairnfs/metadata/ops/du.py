@@ -69,8 +69,7 @@ def usage(tx: Tx, person: Person, request: UsageRequest) -> UsageReply:
     sums = [_itself(start)] if cursor is None else []
     closed, more = 0, None
     if start.kind == DIRECTORY:
-        prefix = path.rstrip(b"/")
-        walk = Treewalk(sight, who, start.version, len(prefix), rows=PAGE_ROWS)
+        walk = Treewalk(sight, who, start.version, path, rows=PAGE_ROWS)
         _add(walk, b"" if cursor is None else cursor.path, request.depth, sums)
         closed = walk.closed
         if not walk.ended:

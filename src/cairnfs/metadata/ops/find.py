@@ -144,9 +144,7 @@ def _go_on(search: _Search, cursor: Cursor) -> _Part:
 
 def _walk(search: _Search, cursor: Cursor) -> _Part:
     """A page by walking."""
-    walk = Treewalk(
-        search.sight, search.person, search.start.version, len(search.path.rstrip(b"/")), rows=WALK_ROWS
-    )
+    walk = Treewalk(search.sight, search.person, search.start.version, search.path, rows=WALK_ROWS)
     told = None if cursor.reached is None else Named(Name(cursor.reached[0]), InodeId(cursor.reached[1]))
     found: list[Met] = []
     for met in walk.after(cursor.path):

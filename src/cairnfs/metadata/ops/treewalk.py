@@ -2,8 +2,8 @@
 
 What belongs here: the order (each directory before what is in it, names by their bytes), the rights on the
 way down, and going on behind the path that was visited last. A directory that may not be read, or not be
-walked, is counted and passed by. What does not: what is done with what is met. Memory and work do not grow
-with the tree.
+walked, is counted and passed by, or refused, as is asked. What does not: what is done with what is met.
+Memory and work do not grow with the tree.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import NamedTuple
 from cairnfs.core import names
 from cairnfs.core.names import PATH_MAX_BYTES
 from cairnfs.core.permissions import READ, WALK, Person, allowed
-from cairnfs.errors import BadCursor, CairnError
-from cairnfs.ids import InodeId, Name
+from cairnfs.errors import BadCursor, CairnError, Forbidden, PathTooLong
+from cairnfs.ids import InodeId, Name, Path
 from cairnfs.metadata.ops.moment import Sight
+from cairnfs.metadata.ops.resolve import text
 from cairnfs.metadata.rows import nodes
 from cairnfs.metadata.rows.nodes import Listed, Version
 from cairnfs.metadata.view import DIRECTORY
@@ -51,9 +52,11 @@ class _Level:
 class Treewalk:
     """One part of a walk. To be iterated once; then it says whether it is `ended`."""
 
-    def __init__(self, sight: Sight, person: Person, start: Version, above: int, *, rows: int) -> None:
-        """`start`: the directory's version; `above`: bytes of the path that leads to it. `rows`: so many are
-        looked at, about."""
+    def __init__(
+        self, sight: Sight, person: Person, start: Version, above: Path, *, rows: int, whole: bool = False
+    ) -> None:
+        """`start`: the directory's version; `above`: the path that leads to it. `rows`: so many are looked
+        at, about. `whole`: what cannot be told of is refused (Forbidden, PathTooLong), not passed by."""
         self.looked = 0  #: rows so far, statements among them
         self.closed = 0
         self.ended = False
@@ -62,13 +65,16 @@ class Treewalk:
         self._person = person
         self._start = start
         self._room = rows
-        self._longest = PATH_MAX_BYTES - above - 1
+        self._whole = whole
+        self._above = above.rstrip(b"/") + b"/"
+        self._longest = PATH_MAX_BYTES - len(self._above)
         self._levels: list[_Level] = []
 
     def after(self, path: bytes) -> Iterator[Met]:
         """What comes after a path that was visited last; empty: all. It gets on by one path at least.
 
-        Raises BadCursor where no such path can have been visited.
+        Raises BadCursor where no such path can have been visited; Forbidden and PathTooLong where nothing
+        is to be passed by.
         """
         self.last = path
         self._begin(path.split(b"/") if path else [])
@@ -87,8 +93,9 @@ class Treewalk:
             self.last = here = level.prefix + found.dentry.name
             visited = True
             if len(here) > self._longest:
+                self._pass_by(PathTooLong(f"it has over {PATH_MAX_BYTES} bytes", path=self._text(here)))
                 continue
-            opened = found.dentry.kind == DIRECTORY and self._may_read(found.version)
+            opened = found.dentry.kind == DIRECTORY and self._may_read(found.version, here)
             yield Met(here, found)
             if opened:
                 self._levels.append(_Level(found.version.inode, here + b"/"))
@@ -97,12 +104,12 @@ class Treewalk:
     def _begin(self, way: Sequence[bytes]) -> None:
         """Come to where the walk was: behind the last of these names."""
         if not way:
-            if self._may_read(self._start):
+            if self._may_read(self._start, b""):
                 self._levels.append(_Level(self._start.inode, b""))
             return
         version, prefix = self._start, b""
         for at, name in enumerate(way, 1):
-            if not self._may_read(version):
+            if not self._may_read(version, prefix):
                 return  # closed meanwhile
             self._levels.append(_Level(version.inode, prefix, name))
             dentry = self._sight.view.lookup(version.inode, _checked(name))
@@ -111,15 +118,27 @@ class Treewalk:
                 raise BadCursor("no walk here gave this cursor")
             version = self._sight.view.version(dentry.inode)
             prefix += name + b"/"
-            # Whether it is closed was told when it was met.
-            if at == len(way) and dentry.kind == DIRECTORY and self._listed(version):
+            if at == len(way) and dentry.kind == DIRECTORY and self._still_listed(version, prefix):
                 self._levels.append(_Level(version.inode, prefix))
 
-    def _may_read(self, version: Version) -> bool:
-        """Whether a directory may be entered; else it is counted."""
-        listed = self._listed(version)
-        self.closed += not listed
-        return listed
+    def _may_read(self, version: Version, here: bytes) -> bool:
+        """Whether a directory may be entered; else it is counted, or refused."""
+        if self._listed(version):
+            return True
+        self.closed += 1
+        self._pass_by(Forbidden(f"{self._person.name} may not read this directory", path=self._text(here)))
+        return False
+
+    def _still_listed(self, version: Version, here: bytes) -> bool:
+        """As `_may_read`, of what was met before: if it is closed, that was told then."""
+        return self._may_read(version, here) if self._whole else self._listed(version)
+
+    def _pass_by(self, reason: CairnError) -> None:
+        if self._whole:
+            raise reason
+
+    def _text(self, here: bytes) -> str:
+        return text(Path((self._above + here).rstrip(b"/") or b"/"))
 
     def _listed(self, version: Version) -> bool:
         return allowed(self._person, version.owner, version.owner_group, version.mode, READ | WALK)

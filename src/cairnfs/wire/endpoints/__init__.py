@@ -44,7 +44,9 @@ from cairnfs.wire.endpoints.cluster import (
 from cairnfs.wire.endpoints.directory import (
     LIST as LIST,
     OPEN as OPEN,
+    OPEN_MANY as OPEN_MANY,
     STAT as STAT,
+    WALK as WALK,
     XATTRS as XATTRS,
 )
 from cairnfs.wire.endpoints.fileserver import (

@@ -29,6 +29,17 @@ LIST = Endpoint(
     "One page of a directory",
     (*PATHS, *HISTORY, e.BadCursor),
 )
+WALK = Endpoint(
+    "walk",
+    "directory",
+    "POST",
+    "/v1/walk",
+    directory.WalkRequest,
+    directory.WalkReply,
+    "user",
+    "One page of everything below a directory",
+    (*PATHS, *HISTORY, e.BadCursor),
+)
 OPEN = Endpoint(
     "open",
     "directory",
@@ -39,6 +50,18 @@ OPEN = Endpoint(
     "user",
     "A file's version and its chunks",
     (*PATHS, *HISTORY, e.IsADirectory, e.BadRange),
+)
+OPEN_MANY = Endpoint(
+    "open_many",
+    "directory",
+    "POST",
+    "/v1/open-many",
+    directory.OpenManyRequest,
+    directory.OpenManyReply,
+    "user",
+    "Versions of many files and their chunks",
+    (*HISTORY, e.TooManyOperations),
+    body_max_bytes=16 * 1024 * 1024,
 )
 XATTRS = Endpoint(
     "xattrs",
@@ -57,6 +80,8 @@ XATTRS = Endpoint(
 ENDPOINTS = (
     STAT,
     LIST,
+    WALK,
     OPEN,
+    OPEN_MANY,
     XATTRS,
 )
