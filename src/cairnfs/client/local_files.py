@@ -50,6 +50,11 @@ _ERRORS: dict[int, type[CairnError]] = {
 }
 Kind = Literal["file", "directory", "symlink"]
 _KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink"}
+#: How a file is opened that was found, whatever is there by now, and what says that it is no file.
+_REGULAR = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
+_OTHER = (errno.ELOOP, errno.ENXIO)
 #: Why something is left out that was there a moment ago.
 GONE = "it went away meanwhile"
 
@@ -172,10 +177,26 @@ def _stored(status: os.stat_result) -> int:
 
 def read_short(path: bytes, most: int) -> bytes | None:
     """A regular file's bytes; None where they are more than `most`. Raises as `open_regular`."""
-    with local_errors(path), open_regular(path) as stream:
-        content = stream.read(most + 1)
-        # A regular file gives all at once, unless it is shorter than asked for.
-        return None if len(content) > most else content
+    try:
+        descriptor = os.open(path, _REGULAR)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise _no_file(path)
+            if status.st_size > most:
+                return None
+            # A regular file gives all at once, unless it is shorter than asked for.
+            content = os.read(descriptor, status.st_size + 1)
+            if len(content) > status.st_size:
+                content += os.read(descriptor, most + 1 - len(content))
+            return None if len(content) > most else content
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno in _OTHER:
+            raise _no_file(path) from error
+        with local_errors(path):
+            raise
 
 
 def open_to_read(path: LocalPath) -> BinaryIO:
@@ -190,18 +211,18 @@ def open_regular(path: bytes) -> BinaryIO:
     Raises NotFound where something else is there by now: a symlink would lead out of the tree, and a pipe
     would keep its reader waiting.
     """
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    other = NotFound("local: no file is there any more", path=os.fsdecode(path))
     with local_errors(path):
         try:
-            descriptor = os.open(path, flags)
+            descriptor = os.open(path, _REGULAR)
         except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENXIO):
+            if error.errno not in _OTHER:
                 raise
-            raise other from error
+            raise _no_file(path) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise other
+            raise _no_file(path)
         return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _no_file(path: bytes) -> NotFound:
+    return NotFound("local: no file is there any more", path=os.fsdecode(path))
