@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno as _errno
+from collections.abc import Iterable
 
 from cairnfs.errors.kinds import Conflict
 
@@ -80,9 +81,24 @@ class SessionEnded(Conflict):
 
 
 class NotDurable(Conflict):
-    """A chunk of the commit has no valid receipt with enough holders."""
+    """A chunk of the commit has no valid receipt with enough holders.
+
+    `chunks`: the hashes of what is to be sent, as far as that is known.
+    """
 
     code, status, default_hint = "not_durable", 409, "send the chunk again"
+
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        hint: str | None = None,
+        path: str | None = None,
+        chunks: Iterable[bytes] = (),
+    ) -> None:
+        """`chunks` are named once each."""
+        super().__init__(detail, hint=hint, path=path)
+        self.chunks = tuple(dict.fromkeys(chunks))
 
 
 class Aborted(Conflict):

@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from cairnfs.ids import CommitNumber, Hash
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import rename, resolve
+from cairnfs.metadata.ops import bases, rename, resolve
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.rows import nodes, orphans
 from cairnfs.metadata.state import State
@@ -130,6 +130,18 @@ def etags_of_the_commit() -> Iterator[None]:
         honest(expected, view, place, stamp)
 
     with patch.object(expect, "hold", lenient):
+        yield
+
+
+@contextmanager
+def reading_bases_of_others() -> Iterator[None]:
+    """Files that whoever commits may not read vouch for chunks."""
+    honest = bases._files
+
+    def nosy(tx: Any, now: Any, at: Any, person: Any, paths: Any) -> Any:
+        return honest(tx, now, at, person._replace(role="admin"), paths)
+
+    with patch.object(bases, "_files", nosy):
         yield
 
 

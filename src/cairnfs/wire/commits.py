@@ -274,13 +274,14 @@ class Base(Request, kw_only=True):
 
 
 class CommitRequest(Request, kw_only=True):
-    """At most OPERATIONS_MAX operations. A session is needed where receipts are given."""
+    """At most OPERATIONS_MAX operations. A session is needed where receipts or bases are given."""
 
     request_id: Id
     deadline_ms: Annotated[int, Meta(ge=1, le=2**63 - 1)] = 30_000
     operations: Annotated[list[Operation], listed(OPERATIONS_MAX, 1)]
     session: Id | None = None
     receipts: list[Receipt] = []
+    bases: Annotated[list[Base], listed(BASES_MAX)] = []
     message: Annotated[str, text(MESSAGE_MAX_BYTES)] = ""
 
 

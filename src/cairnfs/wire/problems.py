@@ -13,16 +13,23 @@ from cairnfs.errors import (
     Internal,
     Limit,
     Missing,
+    NotDurable,
     Unavailable,
     Usage,
 )
 from cairnfs.wire.codec import Reply
+from cairnfs.wire.shapes import Bytes
 
+#: Hashes that one problem names.
+CHUNKS_MAX = 4096
 MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(Reply, kw_only=True):
-    """One error. `code` is stable and for programs; the other texts are for people."""
+    """One error. `code` is stable and for programs; the other texts are for people.
+
+    `chunks`, with `not_durable`: the hashes of chunks to send before asking again, at most CHUNKS_MAX.
+    """
 
     code: str
     status: int
@@ -33,10 +40,12 @@ class Problem(Reply, kw_only=True):
     retryable: bool = False
     retry_after_ms: int | None = None
     request_id: str | None = None
+    chunks: list[Bytes] | None = None
 
 
 def from_error(error: CairnError, request_id: str | None = None) -> Problem:
     """The document of an error."""
+    chunks = list(error.chunks[:CHUNKS_MAX]) if isinstance(error, NotDurable) else []
     return Problem(
         code=error.code,
         status=error.status,
@@ -47,6 +56,7 @@ def from_error(error: CairnError, request_id: str | None = None) -> Problem:
         retryable=error.retryable,
         retry_after_ms=error.retry_after_ms,
         request_id=request_id,
+        chunks=chunks or None,
     )
 
 
@@ -55,6 +65,8 @@ def to_error(problem: Problem) -> CairnError:
     kind = BY_CODE.get(problem.code) or _nearest(problem)
     error = kind(problem.detail, hint=problem.hint, path=problem.path)
     error.retry_after_ms = problem.retry_after_ms
+    if isinstance(error, NotDurable):
+        error.chunks = tuple(problem.chunks or ())
     return error
 
 

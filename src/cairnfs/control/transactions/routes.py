@@ -1,7 +1,7 @@
 """Routes of the transaction service: single-shot commits and settling lost answers.
 
-Everything that can be done before the clock is taken is done here: reading, hashing, receipts, the
-look below directories that are to be removed. One event loop; large commits are read in a thread.
+Everything that can be done before the clock is taken is done here: reading, hashing, receipts, a look
+at bases and below directories that are to be removed. One event loop; large commits are read in a thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops.commit import Commit, prepare
-from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.ops.settle import Settle
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
@@ -58,11 +57,9 @@ class TransactionRoutes:
             operation = _prepare(who, request, receipts, deadline)
         else:
             operation = await asyncio.to_thread(_prepare, who, request, receipts, deadline)
-        if operation.recursive:
+        if operation.looks:
             try:
-                operation.looked = await self._driver.read(
-                    lambda tx: look_below(tx, who, operation.recursive)
-                )
+                await self._driver.read(operation.look)
             except CairnError as error:
                 # Through the clock as well: an earlier sending may have been committed.
                 refused = Refused(operation.reply_key, CommitReply, error, deadline=operation.deadline)

@@ -23,7 +23,9 @@ from cairnfs.ids import (
     Path,
     SessionId,
 )
-from cairnfs.metadata.ops import emptying, steps
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.ops import bases, emptying, steps
+from cairnfs.metadata.ops.bases import Basis
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.ops.link import link
@@ -46,6 +48,7 @@ from cairnfs.metadata.ops.steps import (
 from cairnfs.metadata.ops.symlink import symlink
 from cairnfs.metadata.ops.write import write
 from cairnfs.metadata.ops.xattr import set_xattr
+from cairnfs.metadata.rows import groups
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession, WantVersion
 from cairnfs.wire.commits import (
@@ -62,6 +65,8 @@ from cairnfs.wire.shapes import is_id, request_id
 INODES_MAX = 10_000
 #: How often a commit loads again what its later steps need, after an earlier one moved directories.
 _LOADS = 8
+#: What an earlier step of these kinds leads to is not known before the clock.
+_LEADS_ELSEWHERE = (SymlinkStep, LinkStep, RenameStep, CopyStep)
 
 
 class Commit:
@@ -76,6 +81,7 @@ class Commit:
         durability: Durability,
         *,
         session: SessionId | None,
+        bases: Sequence[Basis],
         incarnations: frozenset[Incarnation],
         message: str,
         reply_key: ReplyKey,
@@ -89,14 +95,50 @@ class Commit:
         self._steps = made
         self._durability = durability
         self._session = session
+        self._bases = bases
         self._incarnations = incarnations
         self._message = message
         self._wants = [list(self._wants_of(step)) for step in made]
 
     @property
+    def looks(self) -> bool:
+        """Whether there is something to `look` at beforehand."""
+        return bool(self.recursive or self._leans)
+
+    def look(self, tx: Tx) -> None:
+        """Look at what takes too long once the clock is held: trees that are to be removed, bases.
+
+        May be called again. Raises whatever refuses the commit for certain.
+        """
+        if self.recursive:
+            self.looked = emptying.look_below(tx, self._person, self.recursive)
+        if self._leans:
+            self._look_at_bases(tx)
+
+    @property
     def recursive(self) -> list[Path]:
-        """The paths removed with all below them: `emptying.look_below` looks there beforehand."""
+        """The paths removed with all below them."""
         return [step.path for step in self._steps if isinstance(step, RemoveStep) and step.recursive]
+
+    @property
+    def _leans(self) -> bool:
+        """Whether bases could vouch for anything."""
+        return bool(self._bases) and self._durability.leans
+
+    def _look_at_bases(self, tx: Tx) -> None:
+        durability = self._durability
+        assert self._session is not None, "prepare has seen to it"
+        durability.rely(None)
+        vouched = bases.look(tx, self._person, self._session, self._bases, durability.wanted())
+        durability.rely(vouched)
+        # What is in a file's present version counts too: it is as good as a base.
+        own = [Basis(step.path, None, None) for step in durability.steps if durability.unproven(step)]
+        if own:
+            more = bases.look(tx, self._person, self._session, own, durability.wanted())
+            durability.rely(vouched.add(more))
+        settled = not any(isinstance(step, _LEADS_ELSEWHERE) for step in self._steps)
+        durability.refuse_early(groups.dirty(tx), settled=settled)
+        self._wants = [list(self._wants_of(step)) for step in self._steps]
 
     @property
     def person(self) -> Person:
@@ -111,7 +153,7 @@ class Commit:
     def apply(self, state: State) -> CommitReply:
         """Decide. Raises whatever refuses it; the driver then undoes what was changed."""
         person = state.people.now(self._person)
-        self._check_receipts(state)
+        self._check_durability(state, person)
         stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
         view = state.tree.view
         checked = emptying.still(state.tx, person, self.looked)
@@ -128,13 +170,14 @@ class Commit:
             commit=stamp.number, at_us=stamp.at_us, incarnation=stamp.incarnation, results=results
         )
 
-    def _check_receipts(self, state: State) -> None:
+    def _check_durability(self, state: State, person: Person) -> None:
         needs = CommitNumber(0)
         if self._session is not None:
             needs = state.session(self._session, self._person.user_id).needs
         if self._incarnations - {state.clock.incarnation}:
             raise IncarnationChanged("the receipts are of another incarnation")
         self._durability.check_receipts(state, needs)
+        self._durability.check_bases(state, person, needs)
 
     def _wants_of(self, step: Step) -> Iterator[Want]:
         if isinstance(step, WriteStep) and self._durability.unproven(step):
@@ -205,12 +248,14 @@ def prepare(
     if request.session is not None and not is_id(request.session):
         raise SessionEnded("there never was a session of that name")
     _check_bound(person, request, receipts)
+    given = bases.read(request.bases)
     made = [steps.step(operation) for operation in request.operations]
     return Commit(
         person,
         made,
         Durability(made, [holding for body in receipts for holding in _holdings(body)]),
         session=None if request.session is None else SessionId(request.session),
+        bases=given,
         incarnations=frozenset(Incarnation(body.incarnation) for body in receipts),
         message=request.message,
         reply_key=ReplyKey(person.user_id, number, body_hash),
@@ -221,6 +266,8 @@ def prepare(
 def _check_bound(person: Person, request: CommitRequest, receipts: Sequence[ReceiptBody]) -> None:
     if receipts and request.session is None:
         raise BadRequest("receipts count only with the session they were given to")
+    if request.bases and request.session is None:
+        raise BadRequest("bases count only with a session that needs the commits they are read at")
     for body in receipts:
         if body.user != person.user_id or body.session != request.session:
             raise ReceiptInvalid("a receipt was given to another user or session")
