@@ -5,11 +5,12 @@ Whatever takes several requests is read at the commit of the first one. Used fro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import NamedTuple
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.naming import below
 from cairnfs.client.pin import Pin
 from cairnfs.errors import CairnError, Internal
 from cairnfs.ids import Path
@@ -21,6 +22,8 @@ from cairnfs.wire.directory import (
     ListRequest,
     PathText,
     StatRequest,
+    WalkReply,
+    WalkRequest,
 )
 
 
@@ -76,29 +79,46 @@ async def list_directory(connection: Connection, path: Path, at: str | None) -> 
             yield entry
 
 
+async def walk_pages(
+    connection: Connection, path: Path, at: str | None, *, contents: bool = False
+) -> AsyncGenerator[WalkReply, None]:
+    """Everything below a directory, page by page, at one commit; `contents`: files with their chunks.
+
+    The next page is on its way while one is looked at. Raises NotFound, NotADirectory, Forbidden.
+    """
+    text = PathText.of(path)
+
+    def ask(cursor: str | None) -> asyncio.Task[WalkReply]:
+        request = WalkRequest(
+            path=text.path,
+            path_b64=text.path_b64,
+            cursor=cursor,
+            at=at if cursor is None else None,
+            contents=contents,
+        )
+        return asyncio.create_task(connection.control.ask(endpoints.WALK, request))
+
+    following: asyncio.Task[WalkReply] | None = ask(None)
+    with Pin(connection.sessions) as pin:
+        try:
+            while following is not None:
+                page = await following
+                if page.cursor is not None:
+                    await pin.at(page.commit)
+                following = None if page.cursor is None else ask(page.cursor)
+                yield page
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+
+
 async def walk(
     connection: Connection, path: Path, at: str | None
 ) -> AsyncGenerator[tuple[Path, Entry], None]:
     """Everything below a directory with its path, parents before what is in them, all at one commit."""
-    stack: list[tuple[Path, AsyncGenerator[ListReply, None]]] = [(path, pages(connection, path, at))]
-    left: list[list[Entry]] = [[]]
-    with Pin(connection.sessions) as pin:
-        while stack:
-            directory, following = stack[-1]
-            if not left[-1]:
-                page = await anext(following, None)
-                if page is None:
-                    stack.pop()
-                    left.pop()
-                    continue
-                at = str(page.commit)
-                if any(entry.kind == "directory" for entry in page.entries):
-                    await pin.at(page.commit)
-                left[-1] = page.entries[::-1]
-                continue
-            entry = left[-1].pop()
-            inside = below(directory, entry.raw_name())
-            yield inside, entry
-            if entry.kind == "directory":
-                stack.append((inside, pages(connection, inside, at)))
-                left.append([])
+    above = path.removesuffix(b"/") + b"/"
+    async with aclosing(walk_pages(connection, path, at)) as found:
+        async for page in found:
+            for item in page.items:
+                yield Path(above + item.raw_path()), item.entry

@@ -255,6 +255,31 @@ class FakeCluster:
             cursor=f"{commit}:{page[-1].hex()}" if more else None,
         )
 
+    async def walk(self, context: Context, request: directory.WalkRequest) -> directory.WalkReply:
+        at, last = request.at, b""
+        if request.cursor is not None:
+            at, _, name = request.cursor.partition(":")
+            last = bytes.fromhex(name)
+        commit, tree = self._at(at)
+        path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()
+        if look(tree, path).kind != "directory":
+            raise NotADirectory
+        prefix = path.rstrip(b"/") + b"/"
+        below = [key[len(prefix) :] for key in tree if key.startswith(prefix) and key != b"/"]
+        rest = sorted(key.split(b"/") for key in below if key.split(b"/") > last.split(b"/"))
+        items = []
+        for key in (b"/".join(parts) for parts in rest[: request.limit]):
+            node = tree[prefix + key]
+            text, base64 = to_text(key)
+            chunks = None
+            if request.contents and node.kind == "file" and len(node.chunks) <= directory.CONTENT_CHUNKS_MAX:
+                chunks = node.chunks
+            entry = self._entry(prefix + key, node)
+            items.append(directory.WalkItem(path=text, path_b64=base64, entry=entry, chunks=chunks))
+            last = key
+        cursor = f"{commit}:{last.hex()}" if len(rest) > request.limit else None
+        return directory.WalkReply(commit=commit, incarnation=1, items=items, cursor=cursor)
+
     async def open(self, context: Context, request: directory.OpenRequest) -> directory.OpenReply:
         commit, tree = self._at(request.at)
         path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()
