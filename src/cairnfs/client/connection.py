@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from cairnfs.client.cache_directory import CacheSettings
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.control import Control
 from cairnfs.client.credentials import TokenSource
@@ -18,7 +19,8 @@ from cairnfs.client.download import Downloads
 from cairnfs.client.policies import Policies
 from cairnfs.client.results import Durability
 from cairnfs.client.retry import Patience
-from cairnfs.client.session import Sessions
+from cairnfs.client.session import Hold, Sessions
+from cairnfs.client.singles import Singles
 from cairnfs.client.transfer import Budget, ChunkPlane
 from cairnfs.client.upload import Upload
 from cairnfs.clock import Clock
@@ -39,8 +41,12 @@ class Connection:
         label: str = "",
         budget: Budget | None = None,
         patience: Patience | None = None,
+        cache: CacheSettings | None = None,
     ) -> None:
-        """`label` tells people who look at sessions what this one is. A `budget` may be shared by several."""
+        """`label` tells people who look at sessions what this one is. A `budget` may be shared by several.
+
+        `cache` says where chunks are kept on this machine; without it they are not kept.
+        """
         self.clock = clock
         self.transport = transport
         self.control = Control(transport, origin, clock=clock, tokens=tokens, patience=patience)
@@ -49,16 +55,13 @@ class Connection:
         self.sessions = Sessions(self.control, label)
         self.policies = Policies(self.control)
         self.budget = budget or Budget()
-        self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock)
+        self.singles = Singles(self.plane, self.cluster, self.budget, clock=clock)
+        self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock, cache=cache)
 
     @asynccontextmanager
     async def upload(self, durability: Durability) -> AsyncIterator[Upload]:
         """An upload under a hold on the session; what is unfinished at the end of the body is given up."""
-        if not self.cluster.known:
-            # Two questions that do not wait for each other, the first time.
-            await asyncio.gather(self.sessions.begin(), self.cluster.load())
-        await self.cluster.load()
-        hold = await self.sessions.hold()
+        hold = await self.begin_upload()
         upload = Upload(self.plane, self.cluster, hold, self.budget, clock=self.clock, durability=durability)
         try:
             yield upload
@@ -66,11 +69,20 @@ class Connection:
             await upload.close()
             hold.release()
 
+    async def begin_upload(self) -> Hold:
+        """A hold on the session for chunks that are sent from now on, whose members are known then."""
+        if not self.cluster.known:
+            # Two questions that do not wait for each other, the first time.
+            await asyncio.gather(self.sessions.begin(), self.cluster.load())
+        await self.cluster.load()
+        return await self.sessions.hold()
+
     async def close(self) -> None:
         """End the session and what is under way: it and all that comes later raises BadRequest.
 
         The transport is the owner's to close.
         """
+        await self.singles.close()
         await self.downloads.close()
         await self.sessions.close()
         self.control.closed = True

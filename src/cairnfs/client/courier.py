@@ -66,13 +66,14 @@ class Plan(Generic[R]):
     members' failures mean together.
     """
 
-    exchange: Callable[[str, Sequence[Item[R]], Refuse[R], Beat], Awaitable[None]]
+    exchange: Exchange[R]
     order: Callable[[Hash], list[FileserverId]]
     verdict: Callable[[Mapping[FileserverId, CairnError]], CairnError]
     stall_s: float
 
 
 Refuse = Callable[[Item[R], CairnError], None]
+Exchange = Callable[[str, Sequence[Item[R]], Refuse[R], Beat], Awaitable[None]]
 
 
 class _Attempt(Generic[R]):

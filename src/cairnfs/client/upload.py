@@ -80,7 +80,7 @@ class Upload:
         self._idle = asyncio.Event()
         self._idle.set()
         self._failure: CairnError | None = None
-        plan = Plan(self._exchange, cluster.to_write, _verdict, STALL_S)
+        plan = Plan(self._exchange, cluster.to_write, verdict, STALL_S)
         self._courier = Courier(plan, cluster, clock)
         hold.when_ended(self._fail)
 
@@ -185,7 +185,7 @@ class Upload:
                 parcel.result.set_result(None)
 
 
-def _verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:
+def verdict(failures: Mapping[FileserverId, CairnError]) -> CairnError:
     """Where full disks are all that stands in the way, waiting does not help."""
     full = [error for error in failures.values() if isinstance(error, NoSpace)]
     if full and all(isinstance(error, NoSpace | TooFewCopies) for error in failures.values()):

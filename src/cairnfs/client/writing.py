@@ -22,8 +22,10 @@ from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known, Reliance
 from cairnfs.client.results import Durability, Written
+from cairnfs.client.singles import SINGLE_BYTES
 from cairnfs.client.sources import Buffer, Content, Hashed, chunks_of, position, replayable, rewind, settled
 from cairnfs.client.upload import Upload
+from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.errors import BadRequest, CairnError, NotDurable, ReceiptInvalid, SessionEnded
 from cairnfs.ids import Path
 from cairnfs.wire import names
@@ -132,10 +134,15 @@ class _Writing:
             # An empty file has no chunks: no upload, no session.
             reply = await commit(self._connection.control, [self._target.operation([])])
             return _written(reply, 0, self._sent_bytes)
+        second = None
+        if first[0].size <= SINGLE_BYTES and first[0].hash != HOLE:
+            second = await anext(source, None)
+            if second is None:
+                return await self._make_single(*first, moved)
         guess = self._connection.policies.guess(self._target.path, self._target.durability)
         async with self._connection.upload(guess) as upload:
             try:
-                second = await anext(source, None)
+                second = second or await anext(source, None)
                 reliance = Reliance(
                     [await self._base()] if trusting and second is not None else [], self._never
                 )
@@ -151,6 +158,22 @@ class _Writing:
             finally:
                 self._sent_bytes += upload.sent_bytes
         return _written(reply, sum(chunk.size for chunk in chunks), self._sent_bytes)
+
+    async def _make_single(self, chunk: Chunk, content: bytes, moved: Moved) -> Written:
+        """A file of one small chunk, which may go together with others."""
+        connection, target = self._connection, self._target
+        hold = await connection.begin_upload()
+        try:
+            durability = connection.policies.guess(target.path, target.durability)
+            receipt = await connection.singles.send(hold, chunk, content, durability)
+            self._sent_bytes += chunk.size
+            moved(chunk.size)
+            await hold.ready()
+            operation = target.operation([ChunkRef(*chunk)])
+            reply = await commit(connection.control, [operation], session=hold.session, receipts=[receipt])
+        finally:
+            hold.release()
+        return _written(reply, chunk.size, self._sent_bytes)
 
     async def _base(self) -> Known:
         """What the file's present version has."""

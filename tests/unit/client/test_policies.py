@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,10 +10,11 @@ import pytest
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.naming import as_path
 from cairnfs.client.policies import Policies
-from cairnfs.client.results import Durability
-from cairnfs.client.upload import Upload
+from cairnfs.client.singles import SINGLE_BYTES
+from cairnfs.client.transfer import Beat
 from cairnfs.errors import NotDurable
 from cairnfs.ids import Path
+from cairnfs.wire.chunks import DURABILITY_HEADER
 from cairnfs.wire.directory import Entry, StatReply, StatRequest, StatResult
 from tests.unit.client.fake_cluster import FakeCluster
 
@@ -82,17 +83,18 @@ def test_memory_has_an_end() -> None:
     assert known.guess(as_path("/2999/x"), None) == "all"
 
 
+@pytest.mark.parametrize("size", [SINGLE_BYTES, SINGLE_BYTES + 1])
 async def test_a_refusal_teaches(
-    cluster: FakeCluster, files: Filesystem, monkeypatch: pytest.MonkeyPatch
+    cluster: FakeCluster, files: Filesystem, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     asked: list[str] = []
-    upload = files.connection.upload
+    put = files.connection.plane.put
 
-    def asking(durability: Durability) -> AbstractAsyncContextManager[Upload]:
-        asked.append(durability)
-        return upload(durability)
+    def asking(address: str, batch: Any, headers: Mapping[str, str], beat: Beat) -> Any:
+        asked.append(headers[DURABILITY_HEADER])
+        return put(address, batch, headers, beat)
 
-    monkeypatch.setattr(files.connection, "upload", asking)
+    monkeypatch.setattr(files.connection.plane, "put", asking)
     learn = files.connection.policies.learn
 
     async def learnt(path: Path, *, refused: bool = False) -> None:
@@ -101,7 +103,7 @@ async def test_a_refusal_teaches(
 
     monkeypatch.setattr(files.connection.policies, "learn", learnt)
     cluster.refusals.append(NotDurable("its directory asks for all"))
-    await files.write_file("/f", b"x")
+    await files.write_file("/f", bytes(size))
     assert asked == ["majority", "all"]
 
 
