@@ -23,6 +23,7 @@ HOLE: Final = Hash(bytes(32))
 #: What four bytes can say. A longer hole is several entries in a row.
 HOLE_MAX_BYTES = 2**32 - 1
 _ENTRY = struct.Struct("<32sI")
+ENTRY_BYTES: Final = _ENTRY.size  #: of one chunk in a leaf
 
 
 class Chunk(NamedTuple):

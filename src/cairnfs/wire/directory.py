@@ -66,7 +66,7 @@ class ChunkRef(NamedTuple):
     size: ChunkSize
 
 
-class Entry(Reply, kw_only=True):
+class Entry(Reply, kw_only=True, gc=False):
     """One version of one file, directory or symlink. `name` is empty for the root.
 
     `xattrs` names the set of extended attributes, if there are any: equal names, equal sets.
@@ -112,7 +112,7 @@ class StatRequest(Request, kw_only=True):
     follow: bool = False
 
 
-class StatResult(Reply, kw_only=True):
+class StatResult(Reply, kw_only=True, gc=False):
     """Exactly one of the two, in the order of the request's paths."""
 
     entry: Entry | None = None
@@ -162,7 +162,7 @@ class WalkRequest(Request, kw_only=True):
     contents: bool = False
 
 
-class WalkItem(Reply, kw_only=True):
+class WalkItem(Reply, kw_only=True, gc=False):
     """What the walk met. `path` is relative to where it began, without a slash before it.
 
     `chunks` are there with `contents` for every file that the caller may read and that has at most
@@ -229,7 +229,7 @@ class OpenManyRequest(Request, kw_only=True):
     at: AtString | None = None
 
 
-class Opened(Reply, kw_only=True):
+class Opened(Reply, kw_only=True, gc=False):
     """As OpenReply tells one file: its first CONTENT_CHUNKS_MAX chunks; more follow from `next_start` on."""
 
     entry: Entry
@@ -238,7 +238,7 @@ class Opened(Reply, kw_only=True):
     next_start: int | None = None
 
 
-class OpenResult(Reply, kw_only=True):
+class OpenResult(Reply, kw_only=True, gc=False):
     """Exactly one of the two."""
 
     opened: Opened | None = None

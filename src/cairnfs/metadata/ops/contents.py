@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cairnfs.core import manifest
-from cairnfs.core.manifest import LEAF_ENTRIES
+from cairnfs.core.manifest import ENTRY_BYTES, LEAF_ENTRIES, Leaf
 from cairnfs.errors import Internal
 from cairnfs.ids import Hash
 from cairnfs.metadata.databases.seam import Tx
@@ -96,7 +96,10 @@ def _load(tx: Tx, hashes: Sequence[Hash]) -> dict[Hash, tuple[list[ChunkRef], in
     loaded = leaves.load(tx, hashes)
     if len(loaded) != len(set(hashes)):
         raise Internal("a leaf of a file's manifest is missing")
-    return {
-        one.hash: ([ChunkRef(*each) for each in manifest.entries(one.entries)], one.size)
-        for one in loaded.values()
-    }
+    return {leaf.hash: (_chunks(leaf), leaf.size) for leaf in loaded.values()}
+
+
+def _chunks(leaf: Leaf) -> list[ChunkRef]:
+    if len(leaf.entries) == ENTRY_BYTES:  # most files are small
+        return [ChunkRef(leaf.entries[:HASH_BYTES], leaf.size)]
+    return [ChunkRef(*each) for each in manifest.entries(leaf.entries)]

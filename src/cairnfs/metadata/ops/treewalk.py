@@ -53,10 +53,19 @@ class Treewalk:
     """One part of a walk. To be iterated once; then it says whether it is `ended`."""
 
     def __init__(
-        self, sight: Sight, person: Person, start: Version, above: Path, *, rows: int, whole: bool = False
+        self,
+        sight: Sight,
+        person: Person,
+        start: Version,
+        above: Path,
+        *,
+        rows: int,
+        wanted: int | None = None,
+        whole: bool = False,
     ) -> None:
         """`start`: the directory's version; `above`: the path that leads to it. `rows`: so many are looked
-        at, about. `whole`: what cannot be told of is refused (Forbidden, PathTooLong), not passed by."""
+        at, about; `wanted`: who asks will take so many, if they say. `whole`: what cannot be told of is
+        refused (Forbidden, PathTooLong), not passed by."""
         self.looked = 0  #: rows so far, statements among them
         self.closed = 0
         self.ended = False
@@ -65,6 +74,7 @@ class Treewalk:
         self._person = person
         self._start = start
         self._room = rows
+        self._wanted = rows if wanted is None else wanted
         self._whole = whole
         self._above = above.rstrip(b"/") + b"/"
         self._longest = PATH_MAX_BYTES - len(self._above)
@@ -92,6 +102,7 @@ class Treewalk:
             found = level.ahead.pop()
             self.last = here = level.prefix + found.dentry.name
             visited = True
+            self._wanted -= 1
             if len(here) > self._longest:
                 self._pass_by(PathTooLong(f"it has over {PATH_MAX_BYTES} bytes", path=self._text(here)))
                 continue
@@ -144,8 +155,9 @@ class Treewalk:
         return allowed(self._person, version.owner, version.owner_group, version.mode, READ | WALK)
 
     def _read(self, level: _Level) -> None:
-        page = nodes.page(self._sight.view.tx, level.inode, level.after, level.width, self._sight.view.at)
-        level.whole = len(page) < level.width
+        width = min(level.width, max(self._wanted, 1))
+        page = nodes.page(self._sight.view.tx, level.inode, level.after, width, self._sight.view.at)
+        level.whole = len(page) < width
         level.width = min(level.width * _PAGE_GROWS, _PAGE_MAX)
         if page:
             level.after = page[-1].dentry.name

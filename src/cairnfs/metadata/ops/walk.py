@@ -55,9 +55,9 @@ def page(tx: Tx, person: Person, request: WalkRequest) -> WalkReply:
     inode = start.version.inode
     if cursor is not None and cursor.start != inode:
         raise BadCursor("this cursor is of another directory")
-    walk = Treewalk(sight, who, start.version, path, rows=PAGE_ROWS, whole=True)
-    # One more than is given: so the last page knows that it is.
-    met = list(islice(walk.after(b"" if cursor is None else cursor.path), request.limit + 1))
+    looked_at = request.limit + 1  # so the last page knows that it is
+    walk = Treewalk(sight, who, start.version, path, rows=PAGE_ROWS, wanted=looked_at, whole=True)
+    met = list(islice(walk.after(b"" if cursor is None else cursor.path), looked_at))
     given = met[: request.limit]
     chunks = _contents(tx, who, given) if request.contents else [None] * len(given)
     given = given[: len(chunks)]
