@@ -40,6 +40,11 @@ class Hold:
         return self._live.id
 
     @property
+    def incarnation(self) -> int:
+        """The incarnation in which the session was begun, and with which it ends."""
+        return self._live.incarnation
+
+    @property
     def begin(self) -> int:
         """The begin number of an upload under this hold."""
         return self.needs
@@ -142,7 +147,7 @@ class _Live:
         self.holds: set[Hold] = set()
         self._control = control
         self._clock = control.clock
-        self._incarnation = reply.incarnation
+        self.incarnation = reply.incarnation
         self._commit = reply.commit
         #: What the cluster was told; an answer that is lost may have told it all the same.
         self._needs = needs
@@ -216,7 +221,7 @@ class _Live:
             return True
         except (CairnError, TimeoutError):
             return False
-        if reply.incarnation != self._incarnation:
+        if reply.incarnation != self.incarnation:
             self._end("the cluster's history was cut")
             return True
         self._confirmed = sent
