@@ -45,6 +45,7 @@ from cairnfs.control.transactions.copies import CopyRoutes
 from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.routes import TransactionRoutes
 from cairnfs.control.transactions.together import Together
+from cairnfs.control.transactions.trees import TreeRoutes
 from cairnfs.core.manifest import hash_bytes
 from cairnfs.errors import InvitationRequired
 from cairnfs.ids import ClusterId
@@ -146,7 +147,8 @@ def build(
     inventories = Inventories(list_chunks, calls_to, clock)
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
     copies = CopyRoutes(driver, clock)
-    transactions = TransactionRoutes(driver, Receipts(driver, identity.cluster_id), clock)
+    receipts = Receipts(driver, identity.cluster_id)
+    transactions = TransactionRoutes(driver, receipts, clock)
     handlers: dict[str, Handler] = {
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
@@ -158,6 +160,7 @@ def build(
         **transactions.handlers(),
         **Together(transactions).handlers(),
         **copies.handlers(),
+        **TreeRoutes(driver, receipts, clock).handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
         **VerificationRoutes(driver, inventories, clock).handlers(),
     }

@@ -28,6 +28,9 @@ _LOOK_THEMSELVES = frozenset(
         endpoints.OPEN,
         endpoints.COMMIT,
         endpoints.SETTLE,
+        endpoints.BEGIN_TREE,
+        endpoints.EXTEND_TREE,
+        endpoints.DROP_TREE,
         endpoints.BEGIN_SESSION,
         endpoints.RENEW_SESSION,  # nobody who was shut out has a session
     )

@@ -165,7 +165,7 @@ CREATE TABLE detached (
 -- First answers, by which a request that is sent again is answered again, never done again.
 CREATE TABLE reply (
     user_id    BIGINT NOT NULL,
-    request_id TEXT   NOT NULL,          -- of what nobody settles, "people:" or "snapshot:" stands before it
+    request_id TEXT   NOT NULL,          -- of what nobody settles, "people:", "snapshot:" or "tree:" before it
     body_hash  BYTES  NOT NULL,          -- BLAKE3 of the body: another body is an error; empty for an abort
     outcome    TEXT   NOT NULL CHECK (outcome IN ('committed', 'refused', 'aborted')),
     answer     BYTES  NOT NULL,          -- the reply, or the problem, as JSON; empty for an abort

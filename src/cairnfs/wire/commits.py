@@ -250,7 +250,9 @@ class Unchanged(Request, kw_only=True, tag_field="op", tag="unchanged"):
     last: Bytes64 | None = None
 
 
-Operation = Write | MakeDirectory | MakeSymlink | Link | Remove | Rename | SetAttributes | SetXattr | Copy
+Operation = (
+    Write | MakeDirectory | MakeSymlink | Link | Remove | Rename | SetAttributes | SetXattr | Copy | Attach
+)
 
 
 class Receipt(Request, kw_only=True):

@@ -10,7 +10,7 @@ from cairnfs.core.permissions import Person
 from cairnfs.ids import InodeId, Path, RequestId
 from cairnfs.metadata.ops import copy_tree
 from cairnfs.metadata.ops.copy_tree import Asked, Begun
-from cairnfs.metadata.ops.detached import AddPage, AttachTree, BeginTree
+from cairnfs.metadata.ops.detached import AttachCopy, BeginCopy, CopyPage
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, mkdir, raw, write
 from cairnfs.wire.commits import Attributes, Link, MakeSymlink, SetAttributes, SetXattr
@@ -67,7 +67,7 @@ class Copying:
         """Begin, then write page after page, stopping after each."""
         ledger = self.ledger
         source = ledger.read(lambda tx: copy_tree.find_source(tx, self.person, self.asked))
-        begun: Begun = ledger.do(BeginTree(source, deadline=NEVER_LATE))
+        begun: Begun = ledger.do(BeginCopy(source, deadline=NEVER_LATE))
         self.begun = begun
         frames, linked, first = copy_tree.first_frames(begun), dict[InodeId, InodeId](), begun.next_inode
         yield
@@ -75,7 +75,7 @@ class Copying:
             page = ledger.read(
                 lambda tx, f=frames, n=first: copy_tree.next_page(tx, begun, f, linked, n)  # type: ignore[misc]
             )
-            first = ledger.do(AddPage(begun, page, deadline=NEVER_LATE))
+            first = ledger.do(CopyPage(begun, page, deadline=NEVER_LATE))
             linked.update(page.linked)
             frames = page.frames
             self.most_frames = max(self.most_frames, len(frames))
@@ -83,11 +83,11 @@ class Copying:
             self.pages += 1
             yield
 
-    def attach(self) -> AttachTree:
+    def attach(self) -> AttachCopy:
         """The commit."""
         assert self.begun is not None
         key = ReplyKey(self.person.user_id, self.request, b"body".ljust(32))
-        return AttachTree(self.begun, self.asked, self.counts, reply_key=key, deadline=NEVER_LATE)
+        return AttachCopy(self.begun, self.asked, self.counts, reply_key=key, deadline=NEVER_LATE)
 
     def run(self, between: Callable[[], object] = lambda: None) -> CopyReply:
         """All of it, with `between` called between the steps."""

@@ -36,7 +36,7 @@ from cairnfs.metadata import replies
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import copy_tree, detached
 from cairnfs.metadata.ops.copy_tree import Asked, Begun
-from cairnfs.metadata.ops.detached import AddPage, AttachTree, BeginTree
+from cairnfs.metadata.ops.detached import AttachCopy, BeginCopy, CopyPage
 from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.rows import replies as reply_rows
 from cairnfs.metadata.rows.replies import ReplyKey
@@ -155,7 +155,7 @@ class CopyRoutes:
         begun = await self._started(running, asker, asked)
         try:
             counts = await self._fill(running, begun)
-            attach = AttachTree(begun, asked, counts, reply_key=key, deadline=running.until + LINGER_S)
+            attach = AttachCopy(begun, asked, counts, reply_key=key, deadline=running.until + LINGER_S)
             if asked.replace:
                 attach.looked = await self._driver.read(
                     lambda tx: look_below(tx, begun.source.person, [asked.target])
@@ -168,7 +168,7 @@ class CopyRoutes:
     async def _started(self, running: _Running, asker: Person, asked: Asked) -> Begun:
         source = await self._driver.read(lambda tx: copy_tree.find_source(tx, asker, asked))
         try:
-            return await self._driver.submit(BeginTree(source, deadline=running.until + LINGER_S))
+            return await self._driver.submit(BeginCopy(source, deadline=running.until + LINGER_S))
         except OutcomeUnknown as error:
             raise _later(error.detail) from error
 
@@ -184,7 +184,7 @@ class CopyRoutes:
                 partial(copy_tree.next_page, begun=begun, frames=frames, linked=linked, first=first)
             )
             try:
-                first = await self._driver.submit(AddPage(begun, page, deadline=running.until + LINGER_S))
+                first = await self._driver.submit(CopyPage(begun, page, deadline=running.until + LINGER_S))
             except OutcomeUnknown as error:
                 raise _later(error.detail) from error
             linked.update(page.linked)

@@ -25,6 +25,7 @@ from cairnfs.ids import (
 )
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import bases, emptying, steps
+from cairnfs.metadata.ops.attach import attach
 from cairnfs.metadata.ops.bases import Basis
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
@@ -34,6 +35,7 @@ from cairnfs.metadata.ops.remove import remove
 from cairnfs.metadata.ops.rename import rename
 from cairnfs.metadata.ops.setattr import set_attributes
 from cairnfs.metadata.ops.steps import (
+    AttachStep,
     CopyStep,
     LinkStep,
     MkdirStep,
@@ -66,7 +68,7 @@ INODES_MAX = 10_000
 #: How often a commit loads again what its later steps need, after an earlier one moved directories.
 _LOADS = 8
 #: What an earlier step of these kinds leads to is not known before the clock.
-_LEADS_ELSEWHERE = (SymlinkStep, LinkStep, RenameStep, CopyStep)
+_LEADS_ELSEWHERE = (SymlinkStep, LinkStep, RenameStep, CopyStep, AttachStep)
 
 
 class Commit:
@@ -118,7 +120,7 @@ class Commit:
     @property
     def recursive(self) -> list[Path]:
         """The paths removed with all below them."""
-        return [step.path for step in self._steps if isinstance(step, RemoveStep) and step.recursive]
+        return [step.path for step in self._steps if _takes_all(step)]
 
     @property
     def _leans(self) -> bool:
@@ -223,6 +225,15 @@ def _decide(
             return set_xattr(state, person, stamp, step)
         case CopyStep():
             return copy(state, person, stamp, step)
+        case AttachStep():
+            return attach(state, person, stamp, step, checked)
+
+
+def _takes_all(step: Step) -> bool:
+    """Whether a step removes what is at its path with all below it."""
+    return (isinstance(step, RemoveStep) and step.recursive) or (
+        isinstance(step, AttachStep) and step.replace
+    )
 
 
 def prepare(

@@ -9,20 +9,19 @@ then on. So the commit that attaches it writes one name, whatever its size.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 from cairnfs.core.permissions import WALK, WRITE, Person
 from cairnfs.errors import Busy, Exists, IncarnationChanged, RootIsFixed
-from cairnfs.ids import NEVER, CommitNumber, Hash, Incarnation, InodeId
+from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import emptying, leader, moment, results
+from cairnfs.metadata.ops import emptying, leader, moment, results, tree_rows
 from cairnfs.metadata.ops.copy_tree import PAGE_WEIGHT, Asked, Begun, Page, Source, leaves_of, top_of
-from cairnfs.metadata.ops.remove import check_may_take_away
-from cairnfs.metadata.ops.resolve import Place, place, require, text
-from cairnfs.metadata.rows import dentries, detached, inodes, leaves, nodes, orphans, versions, xattrs
-from cairnfs.metadata.rows.nodes import Dentry, Version
+from cairnfs.metadata.ops.remove import take_away
+from cairnfs.metadata.ops.resolve import place, require, text
+from cairnfs.metadata.ops.tree_rows import Rows, name_row, xattr_rows
+from cairnfs.metadata.rows import detached, inodes, leaves, nodes, orphans, versions
 from cairnfs.metadata.rows.replies import ReplyKey
-from cairnfs.metadata.state import Stamp, State, Want
+from cairnfs.metadata.state import State, Want
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire.copies import CopyReply
 
@@ -30,7 +29,7 @@ from cairnfs.wire.copies import CopyReply
 ABANDONED_US = 3600 * 1_000_000
 
 
-class BeginTree:
+class BeginCopy:
     """Make the top of a copy. Answers a Begun."""
 
     reply_key = None
@@ -51,16 +50,21 @@ class BeginTree:
         born, top = CommitNumber(state.counters["commit_number"]), state.next_inode()
         version = top_of(self._source, top, born, state.now_us)
         first = _reserve(state)
-        tx = state.tx
-        inodes.insert(tx, [(top, DIRECTORY, 1, born, state.now_us)])
-        versions.insert(tx, [versions.row(version, NEVER, b"")])
         xattr_set = self._source.xattrs
-        _refer(tx, [version], {} if xattr_set.name is None else {xattr_set.name: xattr_set.entries})
-        detached.insert(tx, top, state.now_us)
+        rows = Rows(
+            inodes=[(top, DIRECTORY, 1, born, state.now_us)],
+            names=[],
+            versions=[versions.row(version, NEVER, b"")],
+            xattrs=xattr_rows(
+                [version], {} if xattr_set.name is None else {xattr_set.name: xattr_set.entries}
+            ),
+        )
+        tree_rows.write(state.tx, rows)
+        detached.insert(state.tx, top, state.now_us)
         return Begun(self._source, top, born, state.now_us, first)
 
 
-class AddPage:
+class CopyPage:
     """Write a page of a copy. Answers the first inode number for the next one."""
 
     reply_key = None
@@ -71,7 +75,8 @@ class AddPage:
         self.deadline = deadline
         self.weight = len(page.names)
         self._begun = begun
-        self._page = page
+        self._rows = _rows(begun, page)
+        self._leaves = list(leaves_of(page).items())
 
     def wants(self) -> list[Want]:
         """Nothing."""
@@ -82,27 +87,13 @@ class AddPage:
         _check_still(state, self._begun)
         moment.check(state.tx, state.now(), self._begun.source.commit)
         first = _reserve(state)
-        self._write(state.tx)
+        tree_rows.write(state.tx, self._rows)
+        leaves.refer(state.tx, self._leaves)
         detached.touch(state.tx, self._begun.top, state.now_us)
         return first
 
-    def _write(self, tx: Tx) -> None:
-        begun, page = self._begun, self._page
-        inodes.insert(
-            tx, [(one, kind, page.links[one], begun.born, begun.at_us) for one, kind in page.kinds.items()]
-        )
-        old = [(one, more, CommitNumber(0), 0) for one, more in page.links.items() if one not in page.kinds]
-        inodes.update(tx, old)
-        dentries.insert(
-            tx,
-            [(one.parent, one.name, one.born, NEVER, one.inode, one.kind, one.traced) for one in page.names],
-        )
-        versions.insert(tx, [versions.row(version, NEVER, manifest) for version, manifest in page.versions])
-        leaves.refer(tx, list(leaves_of(page).items()))
-        _refer(tx, [version for version, _ in page.versions], page.xattrs)
 
-
-class AttachTree:
+class AttachCopy:
     """Give a copy its name: the commit. Answers a CopyReply, the first one if asked again."""
 
     answer_type = CopyReply
@@ -134,13 +125,11 @@ class AttachTree:
         if at.dentry is not None:
             if not asked.replace:
                 raise Exists("something already has that name", path=text(asked.target))
-            self._remove(state, stamp, at, at.dentry)
+            checked = emptying.still(state.tx, person, self.looked)
+            take_away(state, person, stamp, at, at.dentry, checked)
         require(person, tree.view.version(at.parent), WRITE | WALK, asked.target)
-        tree.add(at.parent, at.name, begun.top, DIRECTORY, stamp)
-        # Its top counted one link while it was in the making.
-        state.journal.put(tree.links, begun.top, tree.links[begun.top] - 1)
+        tree.attach(at.parent, at.name, begun.top, stamp)
         result = results.of(state, begun.top, stamp)
-        detached.delete(state.tx, [begun.top])
         counts = self._counts
         return CopyReply(
             commit=stamp.number,
@@ -153,17 +142,6 @@ class AttachTree:
             symlinks=counts["symlink"],
             bytes=counts["bytes"],
         )
-
-    def _remove(self, state: State, stamp: Stamp, at: Place, dentry: Dentry) -> None:
-        """Take away what is where the copy goes, with all below it."""
-        tree, person = state.tree, self._begun.source.person
-        check_may_take_away(tree.view, person, at, dentry)
-        if dentry.kind != DIRECTORY:
-            tree.remove(dentry, stamp)
-            return
-        checked = emptying.still(state.tx, person, self.looked)
-        emptying.check(tree, person, dentry, checked, self._asked.target)
-        tree.remove_tree(dentry, stamp)
 
 
 class AbandonTrees:
@@ -186,7 +164,7 @@ class AbandonTrees:
         """They end at the newest commit: the first after the one at which they were born, at least."""
         tx, now = state.tx, CommitNumber(state.counters["commit_number"])
         leader.require(tx, self._term)
-        tops = abandoned(tx, state.now_us, self._most)
+        tops = [one for one in abandoned(tx, state.now_us, self._most) if one not in state.tree.attached]
         alive = nodes.versions(tx, tops, None)
         over = [(inode, version.born) for inode, version in alive.items() if version.born < now]
         versions.end(tx, [(inode, born, now) for inode, born in over])
@@ -208,7 +186,7 @@ def give_up(tx: Tx, top: InodeId) -> bool:
 
 def _check_still(state: State, begun: Begun) -> None:
     _check_same(state, begun.source.person, begun.source.incarnation)
-    if not detached.is_there(state.tx, begun.top):
+    if begun.top in state.tree.attached or detached.lock(state.tx, begun.top) is None:
         raise Busy("the copy was given up; it has to begin anew")
 
 
@@ -227,8 +205,12 @@ def _reserve(state: State) -> InodeId:
     return InodeId(first)
 
 
-def _refer(tx: Tx, many: Sequence[Version], entries: dict[Hash, bytes]) -> None:
-    """Count the sets of extended attributes that versions name; make those that may not be there."""
-    counts = Counter(Hash(one.xattrs) for one in many if one.xattrs)
-    xattrs.refer(tx, [(name, count, entries[name]) for name, count in counts.items() if entries[name]])
-    xattrs.refer_more(tx, [(name, count) for name, count in counts.items() if not entries[name]])
+def _rows(begun: Begun, page: Page) -> Rows:
+    made = [version for version, _ in page.versions]
+    return Rows(
+        inodes=[(one, kind, page.links[one], begun.born, begun.at_us) for one, kind in page.kinds.items()],
+        names=[name_row(one) for one in page.names],
+        versions=[versions.row(version, NEVER, manifest) for version, manifest in page.versions],
+        xattrs=xattr_rows(made, page.xattrs),
+        more_links=[(one, more) for one, more in page.links.items() if one not in page.kinds],
+    )

@@ -14,18 +14,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cairnfs.core.permissions import Person
-from cairnfs.errors import Forbidden, IncarnationChanged, NoSuchTree
-from cairnfs.ids import CommitNumber, Incarnation, InodeId, UserId
+from cairnfs.errors import Busy, Forbidden, IncarnationChanged, NoSuchTree
+from cairnfs.ids import CommitNumber, Incarnation, InodeId, RequestId, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import cursors
 from cairnfs.metadata.rows import clock, detached
+from cairnfs.metadata.rows.replies import ReplyKey
+from cairnfs.metadata.state import State
+from cairnfs.wire.shapes import request_id
 
 
 class Handle(NamedTuple):
     """What was settled when a tree was begun, for all that is put into it.
 
-    `born`, `at_us`: of all its rows. `owner_group`, `set_group`: of its top, as where it is to be attached;
-    `policy`: the durability that is asked for there.
+    `born`, `at_us`: of all its rows. `policy`: the durability that is asked for where it is to be attached.
     """
 
     incarnation: Incarnation
@@ -33,8 +35,6 @@ class Handle(NamedTuple):
     born: CommitNumber
     at_us: int
     user: UserId
-    owner_group: int
-    set_group: bool
     policy: str
 
 
@@ -74,6 +74,25 @@ def require_same(handle: Handle, incarnation: Incarnation) -> None:
     """Raises IncarnationChanged."""
     if handle.incarnation != incarnation:
         raise IncarnationChanged("the detached tree is of another incarnation")
+
+
+def require_unchanged(
+    state: State, asker: Person, person: Person, incarnation: Incarnation, people_version: int | None
+) -> None:
+    """What was looked up before holds only for whom, and where history was not cut.
+
+    `people_version`: None where nobody else was looked up by name. Raises IncarnationChanged,
+    Unauthenticated; Busy where it has to be looked up again.
+    """
+    if incarnation != state.clock.incarnation:
+        raise IncarnationChanged("history was cut meanwhile")
+    if state.people.now(asker) != person or people_version not in (None, state.counters["people_version"]):
+        raise Busy("people were changed meanwhile: try again")
+
+
+def reply_key(person: Person, request: str, body_hash: bytes) -> ReplyKey:
+    """Under which an answer is kept: apart from commits, whose ids are settled. Raises BadRequest."""
+    return ReplyKey(person.user_id, RequestId(f"tree:{request_id(request)}"), body_hash)
 
 
 def gone() -> NoSuchTree:

@@ -44,6 +44,21 @@ def remove(
     return results.gone(dentry.inode)
 
 
+def take_away(
+    state: State, person: Person, stamp: Stamp, at: Place, dentry: Dentry, checked: Collection[InodeId]
+) -> None:
+    """Take away what a name leads to, with all below it, so that something else can have the name.
+
+    Raises Forbidden, TooManyOperations. `checked`: see `remove`.
+    """
+    check_may_take_away(state.tree.view, person, at, dentry)
+    if dentry.kind == DIRECTORY:
+        emptying.check(state.tree, person, dentry, checked, at.path)
+        state.tree.remove_tree(dentry, stamp)
+    else:
+        state.tree.remove(dentry, stamp)
+
+
 def check_may_take_away(view: View, person: Person, at: Place, dentry: Dentry) -> None:
     """Raises Forbidden unless `person` may take this name out of its directory."""
     directory = view.version(at.parent)

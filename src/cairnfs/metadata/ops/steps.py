@@ -139,6 +139,16 @@ class CopyStep(msgspec.Struct, frozen=True):
     expected: Expected
 
 
+class AttachStep(msgspec.Struct, frozen=True):
+    """Give a detached tree its name."""
+
+    path: Path
+    tree: str
+    replace: bool
+    parents: bool
+    expected: Expected
+
+
 Step = (
     WriteStep
     | MkdirStep
@@ -149,6 +159,7 @@ Step = (
     | SetattrStep
     | XattrStep
     | CopyStep
+    | AttachStep
 )
 
 
@@ -174,6 +185,9 @@ def step(operation: commits.Operation) -> Step:
             return _xattr(path, operation)
         case commits.Copy():
             return _copy(path, operation)
+        case commits.Attach():
+            expected = expect.parse(operation.expected)
+            return AttachStep(path, operation.tree, operation.replace, operation.parents, expected)
         case commits.Remove():
             return RemoveStep(path, operation.recursive, _version(operation.expected))
         case commits.Rename():

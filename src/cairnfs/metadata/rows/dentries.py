@@ -37,6 +37,17 @@ def end(tx: Tx, rows: Sequence[tuple[InodeId, Name, CommitNumber, CommitNumber]]
     assert changed == len(rows), f"{len(rows) - changed} names were not alive"
 
 
+def present(tx: Tx, names: Sequence[tuple[InodeId, Name]]) -> set[tuple[InodeId, Name]]:
+    """Those of these (parent, name) that are alive."""
+    rows = tx.rows_given(
+        "SELECT d.parent, d.name FROM {given} AS g CROSS JOIN dentry AS d"
+        f" WHERE d.parent = g.parent AND d.name = g.name AND d.died = {NEVER}",
+        "parent BIGINT, name BYTES",
+        names,
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 def some_names(tx: Tx, directories: Sequence[InodeId]) -> dict[InodeId, bytes]:
     """One live name of each of these directories; an empty one is left out."""
     rows = tx.rows_given(

@@ -22,9 +22,14 @@ def is_there(tx: Tx, inode: InodeId) -> bool:
     return tx.row("SELECT inode FROM detached WHERE inode = ? AND at_us > 0", inode) is not None
 
 
+def worked_at(tx: Tx, inode: InodeId) -> int | None:
+    """When somebody last worked at it; None if it is not there, or was given up."""
+    row = tx.row("SELECT at_us FROM detached WHERE inode = ? AND at_us > 0", inode)
+    return None if row is None else int(row[0])
+
+
 def lock(tx: Tx, inode: InodeId) -> int | None:
-    """When somebody last worked at it, and nobody else does until the tx ends; None if it is not there,
-    or was given up."""
+    """As `worked_at`; nobody else changes that until the tx ends."""
     row = tx.row("SELECT at_us FROM detached WHERE inode = ? AND at_us > 0 {lock}", inode)
     return None if row is None else int(row[0])
 

@@ -10,7 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from cairnfs.ids import NEVER, CommitNumber, InodeId, UserId
-from cairnfs.metadata.rows import clock, commits, dentries, inodes, names, orphans, replies, versions
+from cairnfs.metadata.rows import (
+    clock,
+    commits,
+    dentries,
+    detached,
+    inodes,
+    names,
+    orphans,
+    replies,
+    versions,
+)
 from cairnfs.metadata.state import changes
 from cairnfs.metadata.state.tree import Tree
 
@@ -47,6 +57,7 @@ def flush(state: State) -> None:
     state.xattrs.write(one.version.xattrs for one in born)
     _write_inodes(state, tree)
     orphans.insert(tx, list(tree.orphans.items()))
+    detached.delete(tx, list(tree.attached))
     commits.insert(tx, list(state.commits.values()))
     commits.insert_changes(
         tx, [(number, changes.encode(made)) for number, made in changes.derive(tree).items() if made]

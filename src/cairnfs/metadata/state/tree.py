@@ -74,6 +74,7 @@ class Tree:
         "_journal",
         "_some_name",
         "_stored",
+        "attached",
         "born_inodes",
         "born_names",
         "born_versions",
@@ -99,6 +100,8 @@ class Tree:
         self.born_inodes: dict[InodeId, BornInode] = {}
         self.links: dict[InodeId, int] = {}  #: by how much the links of an inode grew
         self.orphans: dict[InodeId, CommitNumber] = {}
+        #: Tops of detached trees that got their name here: detached no more.
+        self.attached: dict[InodeId, bool] = {}
         self.notes: dict[VersionKey, Note] = {}
         #: Live names of before that are to be traced from now on.
         self.retraced: dict[NameKey, bool] = {}
@@ -120,6 +123,13 @@ class Tree:
         put(self.links, inode, self.links.get(inode, 0) + 1)
         return dentry
 
+    def attach(self, parent: InodeId, name: Name, top: InodeId, stamp: Stamp) -> Dentry:
+        """Begin the name of a detached tree, which counted one link while it had none."""
+        dentry = self.add(parent, name, top, DIRECTORY, stamp)
+        self._journal.put(self.links, top, self.links[top] - 1)
+        self._journal.put(self.attached, top, True)
+        return dentry
+
     def end(self, dentry: Dentry, stamp: Stamp) -> None:
         """End a name. What it leads to stays as it is."""
         put, key = self._journal.put, (dentry.parent, dentry.name, dentry.born)
@@ -135,7 +145,7 @@ class Tree:
             left = tuple(one for one in self.traced[dentry.inode] if one != dentry)
             put(self.traced, dentry.inode, left)
         if dentry.kind != FILE:
-            self.view.walks.clear()
+            self.view.forget_ways()
 
     def move(self, dentry: Dentry, parent: InodeId, name: Name, stamp: Stamp) -> Dentry:
         """End a name and begin another for the same inode."""
@@ -246,7 +256,15 @@ class Tree:
         self.end_version(version.inode, stamp)
         self.begin_version(version, leaves)
         if kind == DIRECTORY:
-            self.view.walks.clear()
+            self.view.forget_ways()
+
+    def amend(self, version: Version) -> None:
+        """Give an inode another version in place of the one that this very commit gave it, by the same name
+        and with the same content: nobody has walked by the other yet."""
+        key = (version.inode, version.born)
+        born = BornVersion(version, self.born_versions[key].manifest, NEVER)
+        self._journal.put(self.born_versions, key, born)
+        self._journal.put(self.view.versions, version.inode, version)
 
     def note(self, dentry: Dentry | None, version: Version, *, content: bool) -> None:
         """Remember for the log of changes what a commit did to what this name leads to; None: the root."""
@@ -337,7 +355,7 @@ class Tree:
         """What was to be written is in the database now."""
         for table in (
             self.born_names, self.died_names, self.born_versions, self.died_versions, self.born_inodes,
-            self.links, self.orphans, self.notes, self.retraced, self.traced,
+            self.links, self.orphans, self.notes, self.retraced, self.traced, self.attached,
         ):  # fmt: skip
             table.clear()
         self._stored.clear()

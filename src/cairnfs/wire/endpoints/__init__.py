@@ -92,9 +92,12 @@ from cairnfs.wire.endpoints.snapshots import (
     SET_RETENTION as SET_RETENTION,
 )
 from cairnfs.wire.endpoints.transactions import (
+    BEGIN_TREE as BEGIN_TREE,
     COMMIT as COMMIT,
     COMMIT_MANY as COMMIT_MANY,
     COPY as COPY,
+    DROP_TREE as DROP_TREE,
+    EXTEND_TREE as EXTEND_TREE,
     SETTLE as SETTLE,
 )
 

@@ -1,9 +1,9 @@
-"""The transaction service: single-shot commits, settling lost answers, copying trees."""
+"""The transaction service: single-shot commits, settling lost answers, copying trees, detached trees."""
 
 from __future__ import annotations
 
 from cairnfs import errors as e
-from cairnfs.wire import commits, copies
+from cairnfs.wire import commits, copies, detached
 from cairnfs.wire.endpoint import HISTORY, PATHS, Endpoint
 
 COMMIT = Endpoint(
@@ -36,6 +36,8 @@ COMMIT = Endpoint(
         e.SessionEnded,
         e.NotDurable,
         e.ReceiptInvalid,
+        e.BadCursor,
+        e.NoSuchTree,
         e.RequestReused,
         e.Aborted,
         e.TooManyOperations,
@@ -91,6 +93,73 @@ COPY = Endpoint(
         e.Busy,
     ),
 )
+BEGIN_TREE = Endpoint(
+    "begin_tree",
+    "transactions",
+    "POST",
+    "/v1/trees",
+    detached.BeginTreeRequest,
+    detached.BeginTreeReply,
+    "user",
+    "Begin a tree that nobody sees until a commit attaches it",
+    (
+        *PATHS,
+        e.IncarnationChanged,
+        e.RootIsFixed,
+        e.NoSuchUser,
+        e.NoSuchGroup,
+        e.BadXattr,
+        e.XattrTooLarge,
+        e.RequestReused,
+        e.DeadlineExceeded,
+        e.Busy,
+    ),
+)
+EXTEND_TREE = Endpoint(
+    "extend_tree",
+    "transactions",
+    "POST",
+    "/v1/trees/extend",
+    detached.ExtendTreeRequest,
+    detached.ExtendTreeReply,
+    "user",
+    "Put files, directories, symlinks and links into a detached tree",
+    (
+        *PATHS,
+        e.BadCursor,
+        e.NoSuchTree,
+        e.IncarnationChanged,
+        e.Exists,
+        e.LinkToDirectory,
+        e.TooManyLinks,
+        e.BadSymlink,
+        e.NoSuchUser,
+        e.NoSuchGroup,
+        e.BadXattr,
+        e.XattrTooLarge,
+        e.SessionEnded,
+        e.NotDurable,
+        e.ReceiptInvalid,
+        e.RequestReused,
+        e.TooLarge,
+        e.TooManyOperations,
+        e.LengthMismatch,
+        e.DeadlineExceeded,
+        e.Busy,
+    ),
+    body_max_bytes=commits.COMMIT_BODY_MAX_BYTES,
+)
+DROP_TREE = Endpoint(
+    "drop_tree",
+    "transactions",
+    "POST",
+    "/v1/trees/drop",
+    detached.DropTreeRequest,
+    detached.DropTreeReply,
+    "user",
+    "Give a detached tree up",
+    (e.BadCursor, e.Forbidden, e.IncarnationChanged, e.Busy),
+)
 
 #: All of them, in the order of the documents.
 ENDPOINTS = (
@@ -98,4 +167,7 @@ ENDPOINTS = (
     COMMIT_MANY,
     SETTLE,
     COPY,
+    BEGIN_TREE,
+    EXTEND_TREE,
+    DROP_TREE,
 )
