@@ -107,6 +107,8 @@ def _environment(directory: Path) -> Mapping[str, str]:
     """This process's, without anything of Cairn's, and with directories of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CAIRN_", "XDG_"))}
     kept["HOME"] = str(directory / "home")
+    # What is measured is the cluster; what a cache adds is measured where it is switched on.
+    kept["CAIRN_CACHE_BYTES"] = "0"
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         kept[f"XDG_{name}_HOME"] = str(directory / "xdg" / name.lower())
     kept["XDG_RUNTIME_DIR"] = str(directory / "xdg" / "runtime")

@@ -87,6 +87,8 @@ def environment() -> dict[str, str]:
         environ[f"XDG_{name}"] = str(PLACE / name.lower())
     return environ | {
         "CAIRN_DATA": str(DATA),
+        # What is compared is to come from the fileservers.
+        "CAIRN_CACHE_BYTES": "0",
         "CAIRN_PASSWORD": "correct horse battery staple",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }

@@ -56,6 +56,8 @@ class Person:
         self.home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CAIRN_", "XDG_"))}
         self.environ = kept | {"HOME": str(self.home), "CAIRN_DATA": str(self.data), "LC_ALL": "C.UTF-8"}
+        # What is read is to come from the cluster, unless a story is about the cache.
+        self.environ["CAIRN_CACHE_BYTES"] = "0"
 
     def start(self, *arguments: str | bytes, **options: Any) -> subprocess.Popen[bytes]:
         """A command under way."""

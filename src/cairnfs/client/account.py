@@ -110,8 +110,16 @@ async def _enter(
     """Finish a login or sign-up: write down who one is now."""
     reply = await entering
     keys = await Calls(transport, origin, clock=clock).call(endpoints.KEYS)
-    entered = Profile(origin, reply.user or user, reply.refresh_token, keys.cluster_id)
     before = profiles.load(profile) if _readable(profile) else None
+    entered = Profile(
+        origin,
+        reply.user or user,
+        reply.refresh_token,
+        keys.cluster_id,
+        # Where the cache is, is this machine's matter and outlives a login.
+        cache_bytes=before.cache_bytes if before is not None else None,
+        cache_dir=before.cache_dir if before is not None else None,
+    )
     saved.keep(entered, reply, profile)
     if before is not None and before.url == origin and before.refresh_token != reply.refresh_token:
         await _revoke(transport, clock, before)

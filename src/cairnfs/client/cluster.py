@@ -85,6 +85,11 @@ class Cluster:
         return self._map is not None
 
     @property
+    def cluster_id(self) -> str | None:
+        """Which cluster it is; None where that is not known before there is a map."""
+        return self._cluster_id
+
+    @property
     def map_version(self) -> int:
         """The version of the map in use; 0 before there is one."""
         return 0 if self._map is None else self._map.version

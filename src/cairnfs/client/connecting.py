@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 
-from cairnfs.client import credentials, profile, saved
+from cairnfs.client import cache_directory, credentials, profile, saved
 from cairnfs.client.connection import Connection
 from cairnfs.client.credentials import GivenToken, RefreshedToken, TokenSource
 from cairnfs.client.filesystem import Filesystem
@@ -61,6 +61,7 @@ async def connect(
     if url is None and known is None:
         raise Unauthenticated("no cluster is known here", hint="start one: cairn up; or log in: cairn login")
     origin = checked_url(url or (known.url if known is not None else ""))
+    cache = cache_directory.settings(known)
     far = transport or HttpTransport(clock=clock)
     cluster_id = None
     tokens: TokenSource
@@ -82,7 +83,9 @@ async def connect(
         if transport is None:
             await far.close()
         raise
-    connection = Connection(far, origin, clock=clock, tokens=tokens, cluster_id=cluster_id, label=label())
+    connection = Connection(
+        far, origin, clock=clock, tokens=tokens, cluster_id=cluster_id, label=label(), cache=cache
+    )
     return Filesystem(connection, owns_transport=transport is None)
 
 

@@ -1,8 +1,8 @@
-"""Chunks by name: from any member that has them, each verified, many in one request.
+"""Chunks by name: from the cache, else from any member that has them, each verified, many in one request.
 
 What belongs here: fetching chunks and streaming runs of them in order with a bounded window. What
-does not: which chunks a file has (`reading.py`). Bytes that do not have the hash asked for are never
-given to anyone. Used from one event loop.
+does not: which chunks a file has (`reading.py`), when the cache is asked (`cache_front.py`). Bytes that do
+not have the hash asked for are never given to anyone. Used from one event loop.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
+from cairnfs.client.cache import STREAM_BYTES, Cache
+from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.cache_front import CacheFront
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
 from cairnfs.client.transfer import BATCH_BYTES, BATCH_CHUNKS, Beat, Budget, ChunkPlane
@@ -48,7 +52,11 @@ class _Ahead(NamedTuple):
 
 
 class _Single(Item[bytes]):
-    """One chunk to be fetched."""
+    """One chunk to be fetched; to be kept in the cache, or not."""
+
+    def __init__(self, chunk: Chunk, keep: bool) -> None:
+        super().__init__(chunk.hash, chunk.size)
+        self.keep = keep
 
     def wanted(self) -> dict[Hash, int]:
         """What is still to come: hashes and sizes."""
@@ -63,6 +71,8 @@ class _Single(Item[bytes]):
 
 class _Parcel(Item[dict[Hash, bytes]]):
     """Many chunks whose groups have the same members. What one member lacks, the next ones are asked for."""
+
+    keep = True
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         super().__init__(chunks[0].hash, sum(chunk.size for chunk in chunks))
@@ -85,9 +95,22 @@ class _Parcel(Item[dict[Hash, bytes]]):
 class Downloads:
     """Fetches chunks for all readers of one client, so that what they want of one server goes together."""
 
-    def __init__(self, plane: ChunkPlane, cluster: Cluster, budget: Budget, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        plane: ChunkPlane,
+        cluster: Cluster,
+        budget: Budget,
+        *,
+        clock: Clock,
+        cache: CacheSettings | None = None,
+    ) -> None:
         """`budget` bounds what all streams fetch ahead; the chunk that one waits for is never held back."""
+        #: Chunk bytes that came from fileservers; see `cached_bytes` for the others.
         self.received_bytes = 0
+        self._settings = None if cache is None or cache.off else cache
+        self._front: CacheFront | None = None
+        self._missed: list[_Single] = []
+        self._carrying: asyncio.Task[None] | None = None
         self._plane = plane
         self._cluster = cluster
         self._budget = budget
@@ -95,26 +118,84 @@ class Downloads:
             Plan(self._exchange, cluster.to_read, _verdict, STALL_S), cluster, clock
         )
 
-    async def load(self) -> None:
-        """To be awaited before fetching: see that the members are known."""
-        await self._cluster.load()
+    @property
+    def cached_bytes(self) -> int:
+        """Chunk bytes that came from the cache."""
+        return 0 if self._front is None else self._front.cached_bytes
 
-    def fetch(self, chunk: Chunk) -> asyncio.Future[bytes]:
-        """Begin to fetch a chunk. Raises (later) ChunkNotYet, ChunkLost, and what all members refused."""
-        item = _Single(chunk.hash, chunk.size)
-        self._courier.carry(item)
+    async def load(self) -> None:
+        """To be awaited before fetching: see that the cache is at hand, or that the members are known."""
+        if await self.cache() is None:
+            await self._cluster.load()
+
+    async def cache(self) -> CacheFront | None:
+        """The cache, if there is one; there is none before the cluster's id is known."""
+        if self._settings is None:
+            return None
+        if self._cluster.cluster_id is None:
+            await self._cluster.load()
+        if self._front is None:
+            assert self._cluster.cluster_id is not None
+            self._front = CacheFront(Cache(self._settings, self._cluster.cluster_id))
+        return self._front
+
+    def keeps(self, size: int) -> bool:
+        """Whether a stream of so many bytes belongs in the cache; a long one passes it by."""
+        return size <= (STREAM_BYTES if self._front is None else self._front.cache.stream_bytes)
+
+    def fetch(self, chunk: Chunk, *, keep: bool = True) -> asyncio.Future[bytes]:
+        """Begin to fetch a chunk. Raises (later) ChunkNotYet, ChunkLost, and what all members refused.
+
+        Without `keep` the cache is asked, but not changed in any way.
+        """
+        item = _Single(chunk, keep)
+        if self._front is None:
+            self._courier.carry(item)
+        else:
+            self._front.look(chunk, partial(self._looked, item), refresh=keep)
         return item.result
+
+    def _looked(self, item: _Single, content: bytes | None) -> None:
+        """The cache has answered; what it does not have goes to the members, together."""
+        if content is not None:
+            item.take(item.chunk, content)
+        elif item.open:
+            self._missed.append(item)
+            if self._carrying is None or self._carrying.done():
+                self._carrying = asyncio.create_task(self._carry())
+
+    async def _carry(self) -> None:
+        while self._missed:
+            try:
+                await self._cluster.load()
+            except CairnError as error:
+                missed, self._missed = self._missed, []
+                for item in missed:
+                    if item.open:
+                        item.result.set_exception(error)
+                return
+            missed, self._missed = self._missed, []
+            for item in missed:
+                if item.open:
+                    self._courier.carry(item)
 
     async def fetch_many(self, chunks: Iterable[Chunk]) -> dict[Hash, bytes]:
         """Many chunks at once, by hash, in few requests; holes are left out. Raises what `fetch` does.
 
         The caller bounds how many bytes that is.
         """
-        await self.load()
+        found: dict[Hash, bytes] = {}
+        front = await self.cache()
+        if front is not None:
+            chunks = list(chunks)
+            found = await front.look_many(chunks)
+            chunks = [chunk for chunk in chunks if chunk.hash not in found]
+            if not chunks:
+                return found
+        await self._cluster.load()
         parcels = [_Parcel(part) for part in self._parts(chunks)]
         for parcel in parcels:
             self._courier.carry(parcel)
-        found: dict[Hash, bytes] = {}
         try:
             for parcel in parcels:
                 found |= await parcel.result
@@ -139,10 +220,12 @@ class Downloads:
                 size += chunk.size
             yield part
 
-    async def stream(self, chunks: AsyncIterator[tuple[int, Chunk]]) -> AsyncGenerator[Extent, None]:
+    async def stream(
+        self, chunks: AsyncIterator[tuple[int, Chunk]], *, keep: bool = True
+    ) -> AsyncGenerator[Extent, None]:
         """The bytes of chunks and the lengths of holes, in order; some chunks are fetched ahead meanwhile.
 
-        Each comes with its position in the file, which goes through unchanged.
+        Each comes with its position in the file, which goes through unchanged. `keep` as for `fetch`.
         """
         await self.load()
         ahead: deque[_Ahead] = deque()
@@ -156,7 +239,7 @@ class Downloads:
                         ahead.append(_Ahead(at, chunk.size, 0, None))
                     else:
                         counted = chunk.size if ahead else 0
-                        ahead.append(_Ahead(at, chunk.size, counted, self.fetch(chunk)))
+                        ahead.append(_Ahead(at, chunk.size, counted, self.fetch(chunk, keep=keep)))
                         held += chunk.size
                     upcoming = await anext(chunks, None)
                 first = ahead[0]
@@ -184,8 +267,15 @@ class Downloads:
         return held + chunk.size <= WINDOW_BYTES and self._budget.try_take(chunk.size)
 
     async def close(self) -> None:
-        """Stop what is under way."""
+        """Stop what is under way; what came is still kept."""
         await self._courier.close()
+        if self._front is not None:
+            await self._front.close()
+        if self._carrying is not None:
+            self._carrying.cancel()
+            await asyncio.gather(self._carrying, return_exceptions=True)
+        for item in self._missed:
+            self._courier.carry(item)
 
     async def _exchange(
         self, address: str, items: Sequence[Item[Any]], refuse: Refuse[Any], beat: Beat
@@ -208,6 +298,8 @@ class Downloads:
                 refuse(item, ChunkMissing(f"{address} gave other bytes than the chunk's"))
             else:
                 item.take(digest, content)
+                if item.keep and self._front is not None:
+                    self._front.keep(digest, content)
         for item, _, _ in left:
             refuse(item, ChunkNotYet(f"{address} did not say whether it has the chunk"))
 

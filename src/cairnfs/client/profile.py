@@ -27,12 +27,17 @@ _FILE_MAX_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How to reach a cluster as a user. `url` is `http://host:port`."""
+    """How to reach a cluster as a user. `url` is `http://host:port`.
+
+    `cache_bytes` and `cache_dir` are this user's wishes for the chunk cache, if any; see `cache_directory`.
+    """
 
     url: str
     user: str
     refresh_token: str = field(repr=False)
     cluster_id: str
+    cache_bytes: int | None = None
+    cache_dir: str | None = None
 
 
 class SavedToken(msgspec.Struct, frozen=True):
@@ -82,7 +87,8 @@ def load(name: str | None = None) -> Profile | None:
 
 def save(profile: Profile, name: str | None = None) -> None:
     """Write the profile; after a crash the old or the new one is there."""
-    _write(file(name), tomli_w.dumps(asdict(profile)).encode())
+    told = {key: value for key, value in asdict(profile).items() if value is not None}
+    _write(file(name), tomli_w.dumps(told).encode())
 
 
 def require_writable(name: str | None = None) -> None:

@@ -75,7 +75,8 @@ class Version:
             return
         hold = await self._connection.sessions.hold(self.commit) if stop - start > HOLD_BYTES else None
         try:
-            stream = self._connection.downloads.stream(self._covering(start, stop))
+            downloads = self._connection.downloads
+            stream = downloads.stream(self._covering(start, stop), keep=downloads.keeps(stop - start))
             async with aclosing(stream):
                 async for at, part in stream:
                     size = part if isinstance(part, int) else len(part)
@@ -90,13 +91,19 @@ class Version:
             if hold is not None:
                 hold.release()
 
+    def chunks(self) -> AsyncGenerator[tuple[int, Chunk], None]:
+        """All chunks and holes in order, each with its position. Raises BeforeHorizon."""
+        return self._covering(0, self.size)
+
     async def read(self) -> bytes:
         """All bytes at once."""
         parts = [piece async for piece in self.pieces()]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _covering(self, start: int, stop: int) -> AsyncIterator[tuple[int, Chunk]]:
+    async def _covering(self, start: int, stop: int) -> AsyncGenerator[tuple[int, Chunk], None]:
         """The chunks that hold the bytes from `start` to `stop`, each with its position."""
+        if start >= stop:
+            return
         page = self._first
         if start < page.offset or (page.next_start is not None and start >= page.next_start):
             page = await self._page(start)

@@ -51,7 +51,8 @@ class Tree:
 
     `commit` is the last commit made (put), or the commit that was read (get). `commits` counts those
     made: a tree of more operations than one commit holds appears in several, parents first. `links` are
-    further names of files that are counted once.
+    further names of files that are counted once. `received_bytes` came from fileservers, `cached_bytes` from
+    this machine's cache.
     """
 
     files: int = 0
@@ -65,16 +66,71 @@ class Tree:
     skipped_count: int = 0
     symlinks: int = 0
     links: int = 0
+    cached_bytes: int = 0
+
+
+#: added, removed, changed (its content, or what it is), attributes (those alone), linked (now another name
+#: of a file), renamed (added, and it was `origin` before, as far as one can tell without reading it).
+What = Literal["added", "removed", "changed", "attributes", "linked", "renamed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a publish does. `path` is relative to the directory; `bytes` those of new content."""
+
+    what: What
+    path: bytes
+    kind: Literal["file", "directory", "symlink"]
+    bytes: int = 0
+    origin: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publish did, or with `dry` would do.
+
+    `commit` is the one that it made (`made`), else one at which the directory was as the local one is. Names
+    are counted in `there` (before), `added`, `changed` and `removed`; a removed directory with all in it.
+    `bytes` are those of new content, of which `sent_bytes` went to fileservers. `rounds` says how often it
+    was begun because others changed the directory meanwhile, `walked` whether it had to be looked through.
+    """
+
+    commit: int
+    made: bool
+    there: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    bytes: int = 0
+    sent_bytes: int = 0
+    rounds: int = 1
+    walked: bool = False
+    dry: bool = False
+    actions: tuple[Action, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    skipped_count: int = 0
+
+
+#: What a transfer is about: finding what is to be done, moving content, making it visible.
+Phase = Literal["looking", "sending", "committing", "receiving"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a transfer is; totals are None while they are not known."""
+    """How far a transfer is; totals are None while they are not known.
+
+    Rates are per second, of the last seconds rather than of all; `left_s` is an estimate. Each is None while
+    there is nothing to tell it by.
+    """
 
     files_done: int
     files_total: int | None
     bytes_done: int
     bytes_total: int | None
+    phase: Phase = "sending"
+    files_per_s: float | None = None
+    bytes_per_s: float | None = None
+    left_s: float | None = None
 
 
 OnProgress = Callable[[Progress], None]

@@ -1,4 +1,4 @@
-"""Threads for what would hold up the event loop: local files, and apart from them hashing and cutting.
+"""Threads for what would hold up the event loop: local files, hashing and cutting, the cache, each apart.
 
 Few and no more: neither the disk nor the hash function gains from others, and each thread brings an
 allocator's arena of its own, which large chunks fragment. A local file that blocks for ever (a pipe
@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_THREADS = {"disk": 2, "bytes": 1}
+_THREADS = {"disk": 2, "bytes": 1, "cache": 1}
 _pools: dict[str, ThreadPoolExecutor] = {}
 
 
@@ -30,6 +30,12 @@ async def on_bytes(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -
     """Run work on bytes in memory beside the loop, and wait for its result."""
     assert not kwargs, "executors pass positional arguments only"
     return await asyncio.get_running_loop().run_in_executor(_pool("bytes"), work, *args)
+
+
+async def on_cache(work: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run work on the chunk cache beside the loop, and wait for its result."""
+    assert not kwargs, "executors pass positional arguments only"
+    return await asyncio.get_running_loop().run_in_executor(_pool("cache"), work, *args)
 
 
 def _pool(name: str) -> ThreadPoolExecutor:

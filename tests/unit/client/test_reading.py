@@ -95,9 +95,9 @@ async def test_data_behind_a_hole_is_fetched_ahead(
     fetched = []
     honest = files.connection.downloads.fetch
 
-    def fetch(chunk: Chunk) -> asyncio.Future[bytes]:
+    def fetch(chunk: Chunk, *, keep: bool) -> asyncio.Future[bytes]:
         fetched.append(chunk.size)
-        return honest(chunk)
+        return honest(chunk, keep=keep)
 
     monkeypatch.setattr(files.connection.downloads, "fetch", fetch)
     async with aclosing(version.pieces()) as pieces:

@@ -1,0 +1,240 @@
+"""The cache of one user's chunks on this machine, and of what the directory last said of files.
+
+Shared by all processes of the user and all clusters, each of which finds only what it put there. It gives
+bytes and nothing else: which chunks a file has, and whether one may read them, the server says at every open.
+Everything is verified when it is read: what is not what it should be is dropped and was never there. No
+method raises: a cache that cannot be used is told of once and is empty from then on. What does not belong
+here: where the bytes lie (`cache_ring.py`), whether there is a cache (`cache_directory.py`). Any thread, one
+at a time; every method may wait for the disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from blake3 import blake3
+
+from cairnfs.client.cache_directory import CacheSettings, Unusable, open_directory
+from cairnfs.core.manifest import Chunk, hash_bytes
+from cairnfs.ids import Hash
+
+if TYPE_CHECKING:
+    from cairnfs.client.cache_ring import Header, Key, Ring, Slot
+
+#: A stream of more neither fills the cache nor keeps anything in it from being written over: it is read
+#: once and in order, at which fileservers are as fast, and would push out what is read again and again.
+STREAM_BYTES = 64 * 1024 * 1024
+#: Nor one of more than this part of the cache.
+_STREAM_PART = 8
+#: After the disk was full so many things are not even tried.
+_PAUSE = 1000
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DIGEST_BYTES = 32
+
+_log = logging.getLogger(__name__)
+_told: set[tuple[str, str]] = set()
+
+
+class Cache:
+    """What one cluster's client has in the cache. Opened when it is first used."""
+
+    def __init__(self, settings: CacheSettings, cluster_id: str) -> None:
+        """`settings` are not `off`."""
+        self.settings = settings
+        #: Things that were found and things that were not; those whose bytes were not what they should be.
+        self.hits = 0
+        self.misses = 0
+        self.hit_bytes = 0
+        self.damaged = 0
+        self._secret = blake3(cluster_id.encode(), derive_key_context="cairn client cache 1").digest()
+        self._salt = int.from_bytes(self._secret[:16], "little")
+        self._ring: Ring | None = None
+        self._unusable = False
+        self._paused = 0
+        self._counted = (0, 0, 0)
+        self._one = threading.Lock()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is worth asking, as far as is known."""
+        return not self._unusable
+
+    @property
+    def stream_bytes(self) -> int:
+        """A stream of more than this is to bypass it."""
+        limit = self._ring.limit_bytes if self._ring is not None else self.settings.limit_bytes
+        return STREAM_BYTES if limit is None else min(STREAM_BYTES, limit // _STREAM_PART)
+
+    def lookup_many(self, chunks: Sequence[Chunk], *, refresh: bool = True) -> list[bytes | None]:
+        """The bytes of those that are here, in the order given.
+
+        With `refresh` what would soon be written over begins anew, since it is wanted.
+        """
+        content: list[bytes | None] = [None] * len(chunks)
+        with self._guarded() as ring:
+            if ring is not None:
+                keys = [self._key(chunk.hash) for chunk in chunks]
+                header = ring.header()
+                slots = [
+                    slot if slot is not None and slot.size == chunk.size else None
+                    for slot, chunk in zip(ring.find(header, keys), chunks, strict=True)
+                ]
+                for number, found in self._read(ring, slots):
+                    if genuine(chunks[number].hash, found):
+                        content[number] = found
+                self._judge(ring, header, keys, slots, content, refresh)
+        return content
+
+    def store_many(self, things: Sequence[tuple[Hash, bytes]]) -> None:
+        """Keep these chunks, which have been verified."""
+        self._store([(self._key(digest), content) for digest, content in things])
+
+    def recall_many(self, names: Sequence[bytes]) -> list[bytes | None]:
+        """What was kept under these names, which may be of any length."""
+        told: list[bytes | None] = [None] * len(names)
+        with self._guarded() as ring:
+            if ring is not None:
+                digests = [self._named(name) for name in names]
+                keys = [_key(digest, 0) for digest in digests]
+                header = ring.header()
+                slots = ring.find(header, keys)
+                content: list[bytes | None] = [None] * len(names)
+                for number, found in self._read(ring, slots):
+                    body = found[_DIGEST_BYTES:]
+                    if genuine(Hash(found[:_DIGEST_BYTES]), body, digests[number]):
+                        content[number], told[number] = found, body
+                self._judge(ring, header, keys, slots, content, True)
+        return told
+
+    def keep_many(self, things: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keep bytes under names. What was kept under a name before is forgotten."""
+        sealed = []
+        for name, content in things:
+            digest = self._named(name)
+            sealed.append((_key(digest, 0), blake3(content, key=digest).digest() + content))
+        self._store(sealed, again=True)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        with self._guarded(opening=False) as ring:
+            if ring is not None:
+                ring.store([], self._counted)
+        with self._one:
+            self._unusable = True
+            if self._ring is not None:
+                self._ring.close()
+                self._ring = None
+
+    def _read(self, ring: Ring, slots: Sequence[Slot | None]) -> Iterator[tuple[int, bytes]]:
+        there = [(number, slot) for number, slot in enumerate(slots) if slot is not None]
+        for (number, slot), found in zip(there, ring.read([slot for _, slot in there]), strict=True):
+            if len(found) == slot.size:
+                yield number, found
+
+    def _judge(
+        self,
+        ring: Ring,
+        header: Header,
+        keys: Sequence[Key],
+        slots: Sequence[Slot | None],
+        content: Sequence[bytes | None],
+        refresh: bool,
+    ) -> None:
+        """Count; drop what was not what it should be; let what is wanted and old begin anew."""
+        old: list[tuple[Key, bytes]] = []
+        hits = hit_bytes = 0
+        for key, slot, found in zip(keys, slots, content, strict=True):
+            if found is not None:
+                hits += 1
+                hit_bytes += len(found)
+                if refresh and slot is not None and header.old(slot):
+                    old.append((key, found))
+            elif slot is not None and ring.header().live(slot):
+                # Nobody has written there meanwhile: it is wrong, and stays wrong.
+                self.damaged += 1
+                ring.drop(header, key, slot)
+        self.hits += hits
+        self.misses += len(keys) - hits
+        self.hit_bytes += hit_bytes
+        before = self._counted
+        self._counted = (before[0] + hits, before[1] + len(keys) - hits, before[2] + hit_bytes)
+        self._write(ring, old, again=False)
+
+    def _store(self, things: Sequence[tuple[Key, bytes]], *, again: bool = False) -> None:
+        with self._guarded() as ring:
+            if ring is not None:
+                self._write(ring, things, again)
+
+    def _write(self, ring: Ring, things: Sequence[tuple[Key, bytes]], again: bool) -> None:
+        """Store in portions that leave room for others."""
+        if self._paused > 0:
+            self._paused -= len(things)
+            return
+        portion: list[tuple[Key, bytes]] = []
+        size = 0
+        try:
+            for thing in things:
+                if size + len(thing[1]) > ring.most_bytes and portion:
+                    self._portion(ring, portion, again)
+                    portion, size = [], 0
+                if 0 < len(thing[1]) <= ring.most_bytes:
+                    portion.append(thing)
+                    size += len(thing[1])
+            if portion:
+                self._portion(ring, portion, again)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._paused = _PAUSE
+            self._tell("cairn: nothing more is kept in the cache in %s: %s", error.strerror or str(error))
+
+    def _portion(self, ring: Ring, portion: Sequence[tuple[Key, bytes]], again: bool) -> None:
+        ring.store(portion, self._counted, again=again)
+        self._counted = (0, 0, 0)
+
+    @contextmanager
+    def _guarded(self, *, opening: bool = True) -> Iterator[Ring | None]:
+        """The ring, if there is one; whatever goes wrong with it goes no further than here."""
+        with self._one:
+            try:
+                if opening and self._ring is None and not self._unusable:
+                    self._ring = self._opened()
+                yield None if self._unusable else self._ring
+            except (OSError, Unusable) as error:
+                self._unusable = True
+                reason = error.strerror if isinstance(error, OSError) else None
+                self._tell("cairn: the cache in %s is not used: %s", reason or str(error))
+
+    def _opened(self) -> Ring:
+        from cairnfs.client.cache_ring import Ring
+
+        return Ring(open_directory(self.settings.directory), self.settings.limit_bytes)
+
+    def _tell(self, event: str, reason: str) -> None:
+        """Once a process: reading goes on, so nobody need hear it twice."""
+        where = str(self.settings.directory)
+        if (where, reason) not in _told:
+            _told.add((where, reason))
+            _log.warning(event, where, reason)
+
+    def _key(self, digest: Hash) -> Key:
+        return _key(digest, self._salt)
+
+    def _named(self, name: bytes) -> bytes:
+        return blake3(name, key=self._secret).digest()
+
+
+def genuine(digest: Hash, content: bytes, key: bytes | None = None) -> bool:
+    """Whether these are the bytes of that name."""
+    return (hash_bytes(content) if key is None else blake3(content, key=key).digest()) == digest
+
+
+def _key(digest: bytes, salt: int) -> Key:
+    from cairnfs.client.cache_ring import key_of
+
+    return key_of(int.from_bytes(digest[:16], "little") ^ salt)

@@ -1,0 +1,153 @@
+"""The cache for an event loop: questions of one turn go together, and nobody waits for what is kept.
+
+What belongs here: when the cache is asked and given to, on a thread of its own, and how much may wait for
+that. What does not: what is in it (`cache.py`), what is done where it has nothing (`download.py`). Used from
+one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from cairnfs.client.cache import Cache
+from cairnfs.client.workers import on_cache
+from cairnfs.core.manifest import HOLE, Chunk
+from cairnfs.ids import Hash
+
+#: What one question asks for at most: many small chunks, or some large ones.
+ASK_CHUNKS = 1024
+ASK_BYTES = 8 * 1024 * 1024
+#: Bytes that wait to be kept; what comes while so many wait is not kept.
+WAITING_BYTES = 8 * 1024 * 1024
+#: How long the end of a client may wait for what is still to be kept.
+_CLOSE_S = 5.0
+
+Then = Callable[[bytes | None], None]
+
+
+class CacheFront:
+    """One client's way to the cache."""
+
+    def __init__(self, cache: Cache) -> None:
+        """Owns the cache."""
+        self.cache = cache
+        #: Chunk bytes that came from the cache.
+        self.cached_bytes = 0
+        self._asked: deque[tuple[Chunk, bool, Then]] = deque()
+        self._kept: list[tuple[Hash, bytes]] = []
+        self._named: list[tuple[bytes, bytes]] = []
+        self._waiting_bytes = 0
+        self._asking: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def look(self, chunk: Chunk, then: Then, *, refresh: bool = True) -> None:
+        """Have `then` called with the chunk's bytes, or with None where they are not here.
+
+        With `refresh` the chunk counts as used.
+        """
+        if not self._open:
+            then(None)
+            return
+        self._asked.append((chunk, refresh, then))
+        if self._asking is None or self._asking.done():
+            # It begins later in this turn of the loop, so that all that comes in this turn goes together.
+            self._asking = asyncio.create_task(self._ask())
+
+    async def look_many(self, chunks: Iterable[Chunk]) -> dict[Hash, bytes]:
+        """Those of the chunks that are here. The caller bounds how many bytes that may be."""
+        found: dict[Hash, bytes] = {}
+        wanted = {chunk.hash: chunk for chunk in chunks if chunk.hash != HOLE}
+        for part in _parts(wanted.values()):
+            if not self._open:
+                break
+            for chunk, content in zip(part, await on_cache(self.cache.lookup_many, part), strict=True):
+                if content is not None:
+                    found[chunk.hash] = content
+                    self.cached_bytes += len(content)
+        return found
+
+    async def recall_many(self, names: Sequence[bytes]) -> list[bytes | None]:
+        """What was kept under these names."""
+        return await on_cache(self.cache.recall_many, names) if self._open else [None] * len(names)
+
+    def keep(self, digest: Hash, content: bytes) -> None:
+        """Keep a chunk's verified bytes, sometime soon."""
+        if self._takes(len(content)):
+            self._kept.append((digest, content))
+
+    def keep_named(self, name: bytes, content: bytes) -> None:
+        """Keep bytes under a name, sometime soon."""
+        if self._takes(len(content)):
+            self._named.append((name, content))
+
+    async def close(self) -> None:
+        """Keep what is still to be kept, tell those who wait that there is nothing, let the cache go."""
+        self._closed = True
+        tasks = [task for task in (self._asking, self._keeping) if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CLOSE_S)
+        while self._asked:
+            self._asked.popleft()[2](None)
+        await on_cache(self.cache.close)
+
+    @property
+    def _open(self) -> bool:
+        return not self._closed and self.cache.usable
+
+    def _takes(self, size: int) -> bool:
+        if not self._open or self._waiting_bytes + size > WAITING_BYTES:
+            return False
+        self._waiting_bytes += size
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep())
+        return True
+
+    async def _ask(self) -> None:
+        while self._asked:
+            batch = self._batch()
+            found: Sequence[bytes | None] = [None] * len(batch)
+            try:
+                found = await on_cache(self._lookup, [one[0] for one in batch], batch[0][1])
+            finally:
+                for (_, _, then), content in zip(batch, found, strict=True):
+                    self.cached_bytes += len(content) if content is not None else 0
+                    then(content)
+
+    def _batch(self) -> list[tuple[Chunk, bool, Then]]:
+        batch = [self._asked.popleft()]
+        size = batch[0][0].size
+        while self._asked and len(batch) < ASK_CHUNKS and self._asked[0][1] == batch[0][1]:
+            size += self._asked[0][0].size
+            if size > ASK_BYTES:
+                break
+            batch.append(self._asked.popleft())
+        return batch
+
+    def _lookup(self, chunks: Sequence[Chunk], refresh: bool) -> list[bytes | None]:
+        return self.cache.lookup_many(chunks, refresh=refresh)
+
+    async def _keep(self) -> None:
+        while self._kept or self._named:
+            chunks, self._kept = self._kept, []
+            named, self._named = self._named, []
+            await on_cache(self.cache.store_many, chunks)
+            if named:
+                await on_cache(self.cache.keep_many, named)
+            self._waiting_bytes -= sum(len(content) for _, content in [*chunks, *named])
+
+
+def _parts(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """The chunks, as many together as one question may ask for."""
+    part: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        if part and (len(part) == ASK_CHUNKS or size + chunk.size > ASK_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(chunk)
+        size += chunk.size
+    if part:
+        yield part

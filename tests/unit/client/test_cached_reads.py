@@ -1,0 +1,190 @@
+"""Reading through the cache: what was read once is not asked of a fileserver again, and no more than that."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from cairnfs.client import cache
+from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.filesystem import Filesystem
+from cairnfs.errors import Forbidden, NotFound
+from tests.unit.client.conftest import MakeFilesystem
+from tests.unit.client.fake_cluster import FakeCluster
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> CacheSettings:
+    return CacheSettings(tmp_path / "cache", 64 * MIB)
+
+
+def gets(cluster: FakeCluster) -> int:
+    return sum(sum(server.gets) for server in cluster.servers)
+
+
+async def read_by_a_new_client(
+    connect: MakeFilesystem, settings: CacheSettings, path: str
+) -> tuple[bytes, int, int]:
+    """The content, and how many bytes came from fileservers and from the cache."""
+    files = connect(cache=settings)
+    content = await files.read_file(path)
+    downloads = files.connection.downloads
+    await files.close()
+    return content, downloads.received_bytes, downloads.cached_bytes
+
+
+@pytest.mark.parametrize("size", [1, 4096, MIB, 5 * MIB])
+async def test_what_was_read_once_comes_from_the_cache(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int, size: int
+) -> None:
+    data = random.Random(seed).randbytes(size)
+    await files.write_file("/f", data)
+    assert await read_by_a_new_client(connect, settings, "/f") == (data, size, 0)
+    assert await read_by_a_new_client(connect, settings, "/f") == (data, 0, size)
+
+
+async def test_a_changed_file_costs_what_changed(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(8 * MIB)
+    await files.write_file("/f", data)
+    await read_by_a_new_client(connect, settings, "/f")
+    changed = data[: 4 * MIB] + b"!" + data[4 * MIB + 1 :]
+    await files.write_file("/f", changed)
+    content, received, cached = await read_by_a_new_client(connect, settings, "/f")
+    assert content == changed
+    assert received <= 4 * MIB
+    assert received + cached == len(data)
+
+
+async def test_a_client_without_settings_keeps_nothing(
+    connect: MakeFilesystem, files: Filesystem, tmp_path: Path
+) -> None:
+    await files.write_file("/f", b"hello")
+    assert await connect(cache=CacheSettings(tmp_path / "cache", 0)).read_file("/f") == b"hello"
+    assert await connect().read_file("/f") == b"hello"
+    assert not (tmp_path / "cache").exists()
+
+
+async def test_a_long_stream_neither_fills_nor_keeps_what_is_there(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    chance = random.Random(seed)
+    await files.write_file("/long", chance.randbytes(settings.limit_bytes // 8 + 1))
+    await files.write_file("/short", chance.randbytes(MIB))
+    for _ in range(2):
+        _, received, cached = await read_by_a_new_client(connect, settings, "/long")
+        assert cached == 0
+        assert received > settings.limit_bytes // 8
+    await read_by_a_new_client(connect, settings, "/short")
+    assert (await read_by_a_new_client(connect, settings, "/short"))[1:] == (0, MIB)
+
+
+async def test_a_part_of_a_long_file_is_kept(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(20 * MIB)
+    await files.write_file("/f", data)
+    for cached in (False, True):
+        reader = connect(cache=settings)
+        parts = [part async for part in reader.read_stream("/f", start=10 * MIB, stop=11 * MIB)]
+        assert b"".join(parts) == data[10 * MIB : 11 * MIB]
+        assert (reader.connection.downloads.received_bytes == 0) is cached
+        await reader.close()
+
+
+async def test_who_may_no_longer_read_is_not_served_from_the_cache(
+    cluster: FakeCluster,
+    connect: MakeFilesystem,
+    files: Filesystem,
+    settings: CacheSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await files.write_file("/f", b"secret")
+    reader = connect(cache=settings)
+    assert await reader.read_file("/f") == b"secret"
+
+    def refuse(*_: object) -> None:
+        raise Forbidden("not any more")
+
+    monkeypatch.setattr(cluster, "_entry", refuse)
+    with pytest.raises(Forbidden):
+        await reader.read_file("/f")
+    monkeypatch.undo()
+    await files.remove("/f")
+    with pytest.raises(NotFound):
+        await reader.read_file("/f")
+
+
+@pytest.mark.loud
+async def test_a_broken_cache_is_told_once_and_read_past(
+    connect: MakeFilesystem, files: Filesystem, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("no directory")
+    settings = CacheSettings(tmp_path / "file" / "cache", 64 * MIB)
+    await files.write_file("/f", b"hello")
+    for _ in range(3):
+        assert (await read_by_a_new_client(connect, settings, "/f"))[0] == b"hello"
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"cairn: the cache in {settings.directory} is not used: Not a directory"]
+
+
+async def test_what_rots_in_the_cache_comes_from_a_fileserver(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(MIB)
+    await files.write_file("/f", data)
+    await read_by_a_new_client(connect, settings, "/f")
+    ring = settings.directory / "chunks" / "ring"
+    content = bytearray(ring.read_bytes())
+    content[MIB // 2] ^= 1
+    ring.write_bytes(content)
+    assert await read_by_a_new_client(connect, settings, "/f") == (data, MIB, 0)
+    assert await read_by_a_new_client(connect, settings, "/f") == (data, 0, MIB)
+
+
+async def test_readers_that_go_leave_nobody_waiting(
+    connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(4 * MIB)
+    await files.write_file("/f", data)
+    reader = connect(cache=settings)
+    tasks = [asyncio.create_task(reader.read_file("/f")) for _ in range(20)]
+    for task in tasks[::2]:
+        await asyncio.sleep(0)
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(one == data for one in results[1::2])
+
+
+async def test_a_client_that_closes_tells_who_waits(
+    cluster: FakeCluster, connect: MakeFilesystem, files: Filesystem, settings: CacheSettings
+) -> None:
+    await files.write_file("/f", b"x" * MIB)
+    for server in cluster.servers:
+        server.hang_gets = True
+    reader = connect(cache=settings)
+    reading = asyncio.create_task(reader.read_file("/f"))
+    await asyncio.wait_for(cluster.hanging.wait(), 10)
+    await asyncio.wait_for(reader.close(), 10)
+    with pytest.raises(Exception, match="closed"):
+        await reading
+
+
+async def test_one_cluster_does_not_find_what_another_put_there(settings: CacheSettings, seed: int) -> None:
+    content = random.Random(seed).randbytes(4096)
+    one, other = cache.Cache(settings, "a" * 32), cache.Cache(settings, "b" * 32)
+    digest = cache.hash_bytes(content)
+    one.store_many([(digest, content)])
+    wanted = [cache.Chunk(digest, 4096)]
+    assert one.lookup_many(wanted) == [content]
+    assert other.lookup_many(wanted) == [None]
+    one.keep_many([(b"name", b"told")])
+    assert (one.recall_many([b"name"]), other.recall_many([b"name"])) == ([b"told"], [None])
+    one.close()
+    other.close()
