@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 
 from cairnfs.client.control import Control
-from cairnfs.core.placement import group_of, read_order
+from cairnfs.core.placement import group_of, read_order, read_seed
 from cairnfs.errors import CairnError, ForeignCluster, Unavailable
 from cairnfs.ids import FileserverId, Hash
 from cairnfs.wire import endpoints
@@ -109,7 +109,7 @@ class Cluster:
         if not members:
             return []
         return sorted(
-            read_order(members, seed=chunk[2]), key=lambda member: self._doubt(member, writing=False)
+            read_order(members, seed=read_seed(chunk)), key=lambda member: self._doubt(member, writing=False)
         )
 
     def members(self, chunk: Hash) -> tuple[int, ...]:

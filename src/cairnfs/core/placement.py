@@ -53,6 +53,16 @@ def required(copies: int, durability: str) -> int:
     return {"majority": copies // 2 + 1, "all": copies, "async": 1}[durability]
 
 
+def first_reader(primary_first: Iterable[FileserverId], chunk: Hash) -> FileserverId:
+    """The member that is asked first for a chunk, as long as all are well."""
+    return read_order(primary_first, seed=read_seed(chunk))[0]
+
+
+def read_seed(chunk: Hash) -> int:
+    """The seed of a chunk's read order: a byte of its hash that does not say its group."""
+    return chunk[2]
+
+
 def read_order(primary_first: Iterable[FileserverId], *, seed: int) -> list[FileserverId]:
     """Members in the order in which to read: secondaries, rotated by `seed`, then the primary."""
     primary, *secondaries = primary_first

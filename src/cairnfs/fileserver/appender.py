@@ -11,6 +11,7 @@ says how far this one was durable.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ class Draft(NamedTuple):
     hash: bytes
     begin: int
     payload: Buffer
+    cold: bool = False
 
 
 class Placed(NamedTuple):
@@ -127,6 +129,7 @@ class Appender:
             raise _failure(error, f"segment {opened.number}") from error
         self.position = Position(opened.number, end)
         self.nonce = opened.nonce
+        _forget(opened.file, drafts, placed)
         return placed
 
     def _lay_out(
@@ -136,7 +139,7 @@ class Appender:
         placed = []
         offset, number = start, self._next_record
         gap = b""
-        for kind, chunk, begin, payload in drafts:
+        for kind, chunk, begin, payload, _ in drafts:
             length = len(payload)
             head = pack_record(kind, opened.nonce, offset, confirmed, number, begin, length, chunk)
             buffers.append(gap + head)
@@ -199,6 +202,25 @@ class Appender:
             self._next_record = self._openings.begin(self._highest)
         except OSError as error:
             raise _failure(error, "the count of openings") from error
+
+
+def _forget(file: DiskFile, drafts: Sequence[Draft], placed: Sequence[Placed]) -> None:
+    """Keep in memory only what is likely to be read from here: for the rest the machine has better use."""
+    start = end = 0
+    for draft, place in zip(drafts, placed, strict=True):
+        if not draft.cold:
+            continue
+        if place.offset != end:
+            _drop(file, start, end)
+            start = place.offset
+        end = place.offset + footprint(len(draft.payload))
+    _drop(file, start, end)
+
+
+def _drop(file: DiskFile, start: int, end: int) -> None:
+    if end > start:
+        with contextlib.suppress(OSError):
+            file.drop_cache(start, end - start)
 
 
 def _failure(error: OSError, what: str) -> StoreFull | WriteFailed:

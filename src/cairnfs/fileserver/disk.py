@@ -64,8 +64,11 @@ class DiskFile(Protocol):
         """Its length in bytes."""
         ...
 
-    def drop_cache(self, offset: int) -> None:
-        """Ask that reads from `offset` on come from the medium again. Advice only."""
+    def drop_cache(self, offset: int, length: int = 0) -> None:
+        """Ask that reads from `offset` on (of `length` bytes, 0: to the end) come from the medium again.
+
+        Advice only; it gives memory back of what is durable.
+        """
         ...
 
     def close(self) -> None:
@@ -183,9 +186,9 @@ class RealFile:
         """See DiskFile."""
         return os.fstat(self._fd).st_size
 
-    def drop_cache(self, offset: int) -> None:
+    def drop_cache(self, offset: int, length: int = 0) -> None:
         """See DiskFile."""
-        os.posix_fadvise(self._fd, offset, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 class RealDisk:

@@ -34,6 +34,8 @@ from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
 R = TypeVar("R")
 
+#: Smaller chunks share most of their pages with neighbours.
+COLD_MIN_BYTES = 128 * 1024
 #: A store that was full takes part again when so much, or a tenth of a smaller disk, became free since.
 ROOM_AGAIN_BYTES = 256 * 1024 * 1024
 
@@ -77,13 +79,30 @@ class Intake:
         """Hold room for a put's body, first come, first served. Raises Busy, TooLarge."""
         return self._room.hold(_announced(headers))
 
-    async def store(self, chunks: Sequence[tuple[Hash, bytes]], begin: int, *, rewrite: bool = False) -> None:
-        """Return when all these chunks are fsynced here. Their hashes must have been checked."""
+    async def store(
+        self,
+        chunks: Sequence[tuple[Hash, bytes]],
+        begin: int,
+        *,
+        rewrite: bool = False,
+        cold: Callable[[Hash], bool] = lambda _: False,
+    ) -> None:
+        """Return when all these chunks are fsynced here. Their hashes must have been checked.
+
+        `cold` says of a large one whether others are asked for it first: it is not kept in memory.
+        """
         if not chunks:
             return
         try:
             puts = [
-                Put(digest, data, CommitNumber(begin), checked=True, rewrite=rewrite)
+                Put(
+                    digest,
+                    data,
+                    CommitNumber(begin),
+                    checked=True,
+                    rewrite=rewrite,
+                    cold=len(data) >= COLD_MIN_BYTES and cold(digest),
+                )
                 for digest, data in chunks
             ]
             await asyncio.wrap_future(self._opened()[1].submit(puts))

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import structlog
 
 from cairnfs.clock import Clock
+from cairnfs.core.placement import first_reader, group_of
 from cairnfs.errors import CairnError, Unavailable
 from cairnfs.fileserver import credentials
 from cairnfs.fileserver.credentials import Credentials, Known
 from cairnfs.fileserver.forward import Forwarder, Peer
 from cairnfs.fileserver.join import Place, patiently, require_same_cluster
-from cairnfs.ids import BootId, ClusterId, CommitNumber, FileserverId, GroupId, Incarnation
+from cairnfs.ids import BootId, ClusterId, CommitNumber, FileserverId, GroupId, Hash, Incarnation
 from cairnfs.net.calls import Calls
 from cairnfs.net.serving import Caller
 from cairnfs.net.tokens import TokenChecker
@@ -115,6 +116,11 @@ class Membership:
     def members(self, group: GroupId) -> tuple[FileserverId, ...]:
         """The members of a group, the primary first."""
         return tuple(FileserverId(member) for member in self._known_map().groups[group])
+
+    def read_elsewhere(self, chunk: Hash) -> bool:
+        """Whether readers ask another member first, as long as all are well."""
+        members = self.members(group_of(chunk))
+        return bool(members) and first_reader(members, chunk) != self.id
 
     def peer(self, fileserver: FileserverId) -> Peer:
         """Where another fileserver is now. Raises Unavailable for one that the map does not have."""

@@ -89,7 +89,7 @@ class Putting:
         begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
         async with self._intake.room(context.headers) as guest:
             chunks = await _receive(pieces, guest)
-            await self._intake.store(chunks, begin)
+            await self._intake.store(chunks, begin, cold=self._membership.read_elsewhere)
         return wire.ForwardReply(fileserver=self._membership.id, boot=self._intake.boot)
 
     async def _catch_up(self, context: Context) -> None:
@@ -161,7 +161,7 @@ class Putting:
         return own
 
     async def _store(self, chunks: Sequence[Chunk], begin: int) -> Holder:
-        await self._intake.store(chunks, begin)
+        await self._intake.store(chunks, begin, cold=self._membership.read_elsewhere)
         return Holder(self._membership.id, self._intake.boot)
 
 

@@ -29,6 +29,7 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
     `checked`: the caller has computed the BLAKE3 of exactly these bytes and it is `hash`.
     `rewrite`: append the bytes even if a good copy is here.
+    `cold`: others are asked for it first, so it need not stay in memory once it is durable.
     """
 
     hash: Hash
@@ -36,6 +37,7 @@ class Put(msgspec.Struct, frozen=True, gc=False):
     begin: CommitNumber
     checked: bool = False
     rewrite: bool = False
+    cold: bool = False
 
 
 class Outcome(enum.Enum):
@@ -76,7 +78,7 @@ def plan(puts: Sequence[Put], refused: Sequence[ChunkRefused | None], known: Map
         draft = drafts.get(put.hash)
         begin = max(put.begin, entry.begin if draft is None else draft.begin)
         if put.rewrite or not entry.good:
-            drafts[put.hash] = Draft(CHUNK, put.hash, begin, put.payload)
+            drafts[put.hash] = Draft(CHUNK, put.hash, begin, put.payload, put.cold)
             outcomes.append(Outcome.STORED)
         elif draft is not None:
             drafts[put.hash] = draft._replace(begin=begin)

@@ -125,7 +125,9 @@ class Reading:
 
     async def _keep(self, got: list[tuple[Hash, bytes]], missing: set[Hash]) -> int:
         # The present commit protects a copy at least as long as the number it had at its source.
-        await self._intake.store(got, self._membership.commit, rewrite=True)
+        await self._intake.store(
+            got, self._membership.commit, rewrite=True, cold=self._membership.read_elsewhere
+        )
         missing.difference_update(digest for digest, _ in got)
         count = len(got)
         got.clear()

@@ -195,7 +195,7 @@ class Store:
             self._index.require_room()
             placed = self._appender.append(batch)
             changes: dict[bytes, Entry] = {}
-            for (kind, chunk, begin, payload), place in zip(batch, placed, strict=True):
+            for (kind, chunk, begin, payload, _), place in zip(batch, placed, strict=True):
                 if kind == CHUNK:
                     block = place.offset // ALIGN
                     changes[chunk] = Entry(place.segment, block, len(payload), 0, place.number, begin)

@@ -356,7 +356,7 @@ class FlakyFile:
         self._disk.step("size", changes=False)
         return self._file.size()
 
-    def drop_cache(self, offset: int) -> None:
+    def drop_cache(self, offset: int, length: int = 0) -> None:
         """See DiskFile. Here, unlike there, it always works."""
         self._disk.step("drop_cache", changes=False)
         self._disk.lose(self._inode)

@@ -79,3 +79,4 @@ def test_reads_go_to_secondaries_first() -> None:
     assert placement.read_order(group, seed=0) == [1, 2, 3]
     assert placement.read_order(group, seed=1) == [2, 1, 3]
     assert placement.read_order(group[:1], seed=7) == [3]
+    assert [placement.first_reader(group, Hash(bytes([0, 0, byte]))) for byte in (0, 1, 2)] == [1, 2, 1]

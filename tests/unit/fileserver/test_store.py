@@ -11,9 +11,11 @@ import pytest
 
 from cairnfs.fileserver.identity import claim
 from cairnfs.fileserver.puts import Outcome, Put
+from cairnfs.fileserver.records import SEGMENT_BYTES, footprint
 from cairnfs.fileserver.store import Held, Store
 from cairnfs.fileserver.trouble import ChunkMissing, ChunkRefused, CorruptChunk, StoreClosed, WrongHash
 from cairnfs.ids import CommitNumber, Hash
+from cairnfs.testing.disk import FlakyFile
 from tests.unit.fileserver.shelves import (
     CLUSTER,
     SERVER,
@@ -364,3 +366,30 @@ def test_readers_and_the_writer_do_not_disturb_each_other(shelf: Shelf) -> None:
         stop.set()
         assert all(one.result() > 0 for one in reading)
     assert len(begins(store)) == 1200
+
+
+def test_memory_is_given_back_of_what_others_are_asked_for_first(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[tuple[int, int]] = []
+    monkeypatch.setattr(FlakyFile, "drop_cache", lambda _, offset, length=0: dropped.append((offset, length)))
+    store = shelf.open()
+    data = [datum(number, 1000) for number in range(5)]
+    cold = {0, 1, 3}
+    store.put_many(
+        [msgspec.structs.replace(put(one), cold=number in cold) for number, one in enumerate(data)]
+    )
+    each = footprint(1000)
+    assert dropped == [(SEGMENT_BYTES, 2 * each), (SEGMENT_BYTES + 3 * each, each)], "neighbours together"
+    assert [store.get(hash_of(one)) for one in data] == data
+
+
+def test_a_disk_that_gives_no_memory_back_does_not_spoil_a_put(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(FlakyFile, "drop_cache", refuse)
+    store = shelf.open()
+    assert store.put_many([msgspec.structs.replace(put(b"cold"), cold=True)]) == [Outcome.STORED]
