@@ -24,7 +24,8 @@ from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.ids import Hash
 
 if TYPE_CHECKING:
-    from cairnfs.client.cache_ring import Header, Key, Ring, Slot
+    from cairnfs.client.cache_index import Header, Key, Slot
+    from cairnfs.client.cache_ring import Ring
 
 #: A stream of more neither fills the cache nor keeps anything in it from being written over: it is read
 #: once and in order, at which fileservers are as fast, and would push out what is read again and again.
@@ -132,8 +133,9 @@ class Cache:
 
     def _read(self, ring: Ring, slots: Sequence[Slot | None]) -> Iterator[tuple[int, bytes]]:
         there = [(number, slot) for number, slot in enumerate(slots) if slot is not None]
-        for (number, slot), found in zip(there, ring.read([slot for _, slot in there]), strict=True):
-            if len(found) == slot.size:
+        for number, found in ring.read(there):
+            slot = slots[number]
+            if slot is not None and len(found) == slot.size:
                 yield number, found
 
     def _judge(
@@ -194,8 +196,8 @@ class Cache:
             self._tell("cairn: nothing more is kept in the cache in %s: %s", error.strerror or str(error))
 
     def _portion(self, ring: Ring, portion: Sequence[tuple[Key, bytes]], again: bool) -> None:
-        ring.store(portion, self._counted, again=again)
-        self._counted = (0, 0, 0)
+        if ring.store(portion, self._counted, again=again):
+            self._counted = (0, 0, 0)
 
     @contextmanager
     def _guarded(self, *, opening: bool = True) -> Iterator[Ring | None]:
@@ -235,6 +237,6 @@ def genuine(digest: Hash, content: bytes, key: bytes | None = None) -> bool:
 
 
 def _key(digest: bytes, salt: int) -> Key:
-    from cairnfs.client.cache_ring import key_of
+    from cairnfs.client.cache_index import key_of
 
     return key_of(int.from_bytes(digest[:16], "little") ^ salt)
