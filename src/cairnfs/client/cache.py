@@ -68,8 +68,7 @@ class Cache:
     @property
     def stream_bytes(self) -> int:
         """A stream of more than this is to bypass it."""
-        limit = self._ring.limit_bytes if self._ring is not None else self.settings.limit_bytes
-        return STREAM_BYTES if limit is None else min(STREAM_BYTES, limit // _STREAM_PART)
+        return stream_bytes(self.settings.limit_bytes if self._ring is None else self._ring.limit_bytes)
 
     def lookup_many(self, chunks: Sequence[Chunk], *, refresh: bool = True) -> list[bytes | None]:
         """The bytes of those that are here, in the order given.
@@ -203,19 +202,25 @@ class Cache:
     def _guarded(self, *, opening: bool = True) -> Iterator[Ring | None]:
         """The ring, if there is one; whatever goes wrong with it goes no further than here."""
         with self._one:
+            if opening and self._ring is None and not self._unusable:
+                self._open()
             try:
-                if opening and self._ring is None and not self._unusable:
-                    self._ring = self._opened()
                 yield None if self._unusable else self._ring
             except (OSError, Unusable) as error:
-                self._unusable = True
-                reason = error.strerror if isinstance(error, OSError) else None
-                self._tell("cairn: the cache in %s is not used: %s", reason or str(error))
+                self._give_up(error)
 
-    def _opened(self) -> Ring:
+    def _open(self) -> None:
         from cairnfs.client.cache_ring import Ring
 
-        return Ring(open_directory(self.settings.directory), self.settings.limit_bytes)
+        try:
+            self._ring = Ring(open_directory(self.settings.directory), self.settings.limit_bytes)
+        except (OSError, Unusable) as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError | Unusable) -> None:
+        self._unusable = True
+        reason = error.strerror if isinstance(error, OSError) else None
+        self._tell("cairn: the cache in %s is not used: %s", reason or str(error))
 
     def _tell(self, event: str, reason: str) -> None:
         """Once a process: reading goes on, so nobody need hear it twice."""
@@ -229,6 +234,11 @@ class Cache:
 
     def _named(self, name: bytes) -> bytes:
         return blake3(name, key=self._secret).digest()
+
+
+def stream_bytes(limit_bytes: int | None) -> int:
+    """The longest stream that belongs in a cache of that bound."""
+    return STREAM_BYTES if limit_bytes is None else min(STREAM_BYTES, limit_bytes // _STREAM_PART)
 
 
 def genuine(digest: Hash, content: bytes, key: bytes | None = None) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Se
 from functools import partial
 from typing import Any, NamedTuple
 
-from cairnfs.client.cache import STREAM_BYTES, Cache
+from cairnfs.client.cache import Cache, stream_bytes
 from cairnfs.client.cache_directory import CacheSettings
 from cairnfs.client.cache_front import CacheFront
 from cairnfs.client.cluster import Cluster
@@ -141,7 +141,9 @@ class Downloads:
 
     def keeps(self, size: int) -> bool:
         """Whether a stream of so many bytes belongs in the cache; a long one passes it by."""
-        return size <= (STREAM_BYTES if self._front is None else self._front.cache.stream_bytes)
+        if self._front is not None:
+            return size <= self._front.cache.stream_bytes
+        return self._settings is not None and size <= stream_bytes(self._settings.limit_bytes)
 
     def fetch(self, chunk: Chunk, *, keep: bool = True) -> asyncio.Future[bytes]:
         """Begin to fetch a chunk. Raises (later) ChunkNotYet, ChunkLost, and what all members refused.
