@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from cairnfs.ids import CommitNumber, Hash
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, rename, resolve
+from cairnfs.metadata.ops import bases, rename, resolve, unchanged
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.rows import nodes, orphans
 from cairnfs.metadata.state import State
@@ -142,6 +142,16 @@ def reading_bases_of_others() -> Iterator[None]:
         return honest(tx, now, at, person._replace(role="admin"), paths)
 
     with patch.object(bases, "_files", nosy):
+        yield
+
+
+@contextmanager
+def expecting_without_the_batch() -> Iterator[None]:
+    """What earlier commits of the same batch changed does not count as changed."""
+    with (
+        patch.object(unchanged, "derive", lambda _: {}),
+        patch.object(unchanged, "_stayed", lambda view, who, step: unchanged._spot(view, who, step.path)),
+    ):
         yield
 
 

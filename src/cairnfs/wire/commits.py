@@ -251,7 +251,17 @@ class Unchanged(Request, kw_only=True, tag_field="op", tag="unchanged"):
 
 
 Operation = (
-    Write | MakeDirectory | MakeSymlink | Link | Remove | Rename | SetAttributes | SetXattr | Copy | Attach
+    Write
+    | MakeDirectory
+    | MakeSymlink
+    | Link
+    | Remove
+    | Rename
+    | SetAttributes
+    | SetXattr
+    | Copy
+    | Attach
+    | Unchanged
 )
 
 

@@ -24,7 +24,7 @@ from cairnfs.ids import (
     SessionId,
 )
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, emptying, steps
+from cairnfs.metadata.ops import bases, emptying, results, steps, unchanged
 from cairnfs.metadata.ops.attach import attach
 from cairnfs.metadata.ops.bases import Basis
 from cairnfs.metadata.ops.copy import copy
@@ -44,6 +44,7 @@ from cairnfs.metadata.ops.steps import (
     SetattrStep,
     Step,
     SymlinkStep,
+    UnchangedStep,
     WriteStep,
     XattrStep,
 )
@@ -93,6 +94,8 @@ class Commit:
         self.deadline = deadline
         self.reply_key = reply_key
         self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
+        self._unchanged = [step for step in made if isinstance(step, UnchangedStep)]
+        self._since: unchanged.Looked | None = None
         self._person = person
         self._steps = made
         self._durability = durability
@@ -105,17 +108,25 @@ class Commit:
     @property
     def looks(self) -> bool:
         """Whether there is something to `look` at beforehand."""
-        return bool(self.recursive or self._leans)
+        return bool(self.recursive or self._leans or self._unchanged)
 
     def look(self, tx: Tx) -> None:
-        """Look at what takes too long once the clock is held: trees that are to be removed, bases.
+        """Look at what takes too long once the clock is held: trees that are to be removed, bases, the log.
 
-        May be called again. Raises whatever refuses the commit for certain.
+        May be called again, and has to be until it has `looked_enough`. Raises whatever refuses the commit
+        for certain.
         """
         if self.recursive:
             self.looked = emptying.look_below(tx, self._person, self.recursive)
         if self._leans:
             self._look_at_bases(tx)
+        if self._unchanged:
+            self._since = unchanged.look(tx, self._person, self._unchanged, self._since)
+
+    @property
+    def looked_enough(self) -> bool:
+        """Whether the looks have come to what was the newest commit."""
+        return self._since is None or self._since.done
 
     @property
     def recursive(self) -> list[Path]:
@@ -156,20 +167,25 @@ class Commit:
         """Decide. Raises whatever refuses it; the driver then undoes what was changed."""
         person = state.people.now(self._person)
         self._check_durability(state, person)
+        held = iter(unchanged.check(state, person, self._unchanged, self._since) if self._unchanged else ())
         stamp = state.begin_commit(self._person.user_id, len(self._steps), self._message)
         view = state.tree.view
         checked = emptying.still(state.tx, person, self.looked)
-        results, loads, misses = [], 0, view.misses
+        made: list[OperationResult] = []
+        loads, misses = 0, view.misses
         inodes_end = state.counters["next_inode"] + INODES_MAX
         for at, step in enumerate(self._steps):
-            results.append(_decide(state, person, stamp, step, self._durability, checked))
+            if isinstance(step, UnchangedStep):
+                made.append(results.gone(next(held)))
+                continue
+            made.append(_decide(state, person, stamp, step, self._durability, checked))
             if state.counters["next_inode"] > inodes_end:
                 raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
             if view.misses > misses and loads < _LOADS:
                 state.prefetch(want for wants in self._wants[at + 1 :] for want in wants)
                 loads, misses = loads + 1, view.misses
         return CommitReply(
-            commit=stamp.number, at_us=stamp.at_us, incarnation=stamp.incarnation, results=results
+            commit=stamp.number, at_us=stamp.at_us, incarnation=stamp.incarnation, results=made
         )
 
     def _check_durability(self, state: State, person: Person) -> None:
@@ -206,6 +222,7 @@ def _decide(
     durability: Durability,
     checked: Collection[InodeId],
 ) -> OperationResult:
+    assert not isinstance(step, UnchangedStep), "it was held before anything was done"
     match step:
         case WriteStep():
             return write(state, person, stamp, step, durability)

@@ -16,7 +16,7 @@ from cairnfs.core.manifest import CHUNK_MAX_BYTES, HOLE, HOLE_MAX_BYTES, Chunk, 
 from cairnfs.core.moment import EARLIEST_US, LATEST_US
 from cairnfs.core.permissions import DIRECTORY_MODE, FILE_MODE, MODE_MAX
 from cairnfs.errors import BadRequest, BadSymlink, BadXattr, LengthMismatch, TooLarge
-from cairnfs.ids import Hash, Path
+from cairnfs.ids import CommitNumber, Hash, Path
 from cairnfs.metadata.ops import expect
 from cairnfs.metadata.ops.expect import Expected
 from cairnfs.wire import commits, names
@@ -149,6 +149,16 @@ class AttachStep(msgspec.Struct, frozen=True):
     expected: Expected
 
 
+class UnchangedStep(msgspec.Struct, frozen=True):
+    """Expect that nothing was changed at a place after the commit `since`."""
+
+    path: Path
+    since: CommitNumber
+    scope: str  # tree or names
+    first: bytes | None
+    last: bytes | None
+
+
 Step = (
     WriteStep
     | MkdirStep
@@ -160,6 +170,7 @@ Step = (
     | XattrStep
     | CopyStep
     | AttachStep
+    | UnchangedStep
 )
 
 
@@ -188,6 +199,8 @@ def step(operation: commits.Operation) -> Step:
         case commits.Attach():
             expected = expect.parse(operation.expected)
             return AttachStep(path, operation.tree, operation.replace, operation.parents, expected)
+        case commits.Unchanged():
+            return _unchanged(path, operation)
         case commits.Remove():
             return RemoveStep(path, operation.recursive, _version(operation.expected))
         case commits.Rename():
@@ -254,6 +267,13 @@ def _copy(path: Path, operation: commits.Copy) -> CopyStep:
         operation.parents,
         expect.parse(operation.expected),
     )
+
+
+def _unchanged(path: Path, operation: commits.Unchanged) -> UnchangedStep:
+    bounds = [None if one is None else names.from_text("", one) for one in (operation.first, operation.last)]
+    if operation.scope == "tree" and bounds != [None, None]:
+        raise BadRequest("first and last are bounds of names")
+    return UnchangedStep(path, CommitNumber(operation.since), operation.scope, *bounds)
 
 
 def _optional(given: commits.Attributes | None) -> Settings | None:

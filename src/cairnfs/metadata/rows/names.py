@@ -28,6 +28,18 @@ def visible(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> list[
     return [Dentry(*row) for row in rows]
 
 
+def since(tx: Tx, inodes: Sequence[InodeId], commit: CommitNumber) -> list[Dentry]:
+    """The traced names of these inodes that are alive or ended after a commit."""
+    rows = tx.rows_given(
+        f"SELECT {_DENTRY} FROM {{given}} AS g CROSS JOIN dentry AS d"
+        " WHERE d.inode = g.id AND d.traced = 1 AND d.died > ?",
+        "id BIGINT",
+        [(inode,) for inode in dict.fromkeys(inodes)],
+        commit,
+    )
+    return [Dentry(*row) for row in rows]
+
+
 def last_ends(tx: Tx, inodes: Sequence[InodeId]) -> dict[InodeId, CommitNumber]:
     """The last commit at which a traced name of these inodes ended; NEVER where one is alive."""
     rows = tx.rows_given(
