@@ -13,7 +13,7 @@
     ├── Conflict        it may be right, but not in this state          exit 5
     │   └── Exists, NotADirectory, IsADirectory, SymlinkLoop, LinkToDirectory, NotEmpty,
     │       RenameIntoItself, RootIsFixed, VersionChanged, IncarnationChanged, SessionEnded,
-    │       NotDurable, Aborted, LastAdministrator, Locked
+    │       NotDurable, Aborted, LastAdministrator, Locked, RemovesMost
     ├── Unavailable     try again                                       exit 6
     │   └── Busy, DeadlineExceeded, OutcomeUnknown, TooFewCopies, NotAMember, ChunkNotYet,
     │       Unreachable, TooManyLogins
@@ -44,6 +44,7 @@ from cairnfs.errors.conflicts import (
     NotADirectory as NotADirectory,
     NotDurable as NotDurable,
     NotEmpty as NotEmpty,
+    RemovesMost as RemovesMost,
     RenameIntoItself as RenameIntoItself,
     RootIsFixed as RootIsFixed,
     SessionEnded as SessionEnded,

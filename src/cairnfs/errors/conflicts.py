@@ -101,6 +101,12 @@ class NotDurable(Conflict):
         self.chunks = tuple(dict.fromkeys(chunks))
 
 
+class RemovesMost(Conflict):
+    """A publish would remove over half of what is there: an empty or a wrong directory, perhaps."""
+
+    code, default_hint = "removes_most", "look at it with --dry-run; if it is meant, say --yes"
+
+
 class Aborted(Conflict):
     """The request was declared aborted and will never take effect."""
 
