@@ -8,6 +8,7 @@ is of (`core.placement`). Pure, any thread.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from cairnfs.core.manifest import HOLE, Chunk
@@ -35,6 +36,7 @@ class Proof(NamedTuple):
     holders: tuple[Holder, ...]
 
 
+@cache
 def strongest(*durabilities: str) -> str:
     """The one of these that asks most. Each is one of DURABILITIES."""
     return max(durabilities, key=DURABILITIES.index)

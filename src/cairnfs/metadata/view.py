@@ -44,7 +44,7 @@ class _Walker:
 class View:
     """Loaded facts. `names[parent][name]` is a dentry, or None where it is known that none is."""
 
-    __slots__ = ("at", "fresh", "linked", "misses", "names", "told", "tx", "versions", "walks")
+    __slots__ = ("at", "fresh", "linked", "misses", "names", "policies", "told", "tx", "versions", "walks")
 
     def __init__(self, tx: Tx, at: CommitNumber | None = None) -> None:
         """`at` None: alive rows."""
@@ -58,10 +58,17 @@ class View:
         #: from there; kept by `ops/resolve`, true until a directory or symlink moves or ends, or a
         #: directory changes its rights.
         self.walks: dict[tuple[Person, bytes], tuple[tuple[InodeId, ...], int]] = {}
+        #: The durability that is asked for at the end of a chain, kept by `ops/durable` as long as walks.
+        self.policies: dict[Chain, str] = {}
         self.linked = False  #: whether a file was loaded that has, or had, several names
         self.misses = 0  #: how often something had to be loaded singly
         #: For reads by people: what they are told of each version, by inode. None: nobody asks.
         self.told: dict[InodeId, Told] | None = None
+
+    def forget_ways(self) -> None:
+        """A directory or symlink moved or ended, or a directory has other rights or another policy."""
+        self.walks.clear()
+        self.policies.clear()
 
     def tell(self, version: Version, told: Told) -> None:
         """Begin with the root, and load from here on what people are told as well."""
@@ -117,6 +124,22 @@ class View:
             elif way:
                 return None
         return found
+
+    def all_known(self, paths: Iterable[Path]) -> Iterator[Dentry]:
+        """What is `known` of these paths, each way to a directory walked once; what is not is left out."""
+        inside: dict[bytes, dict[Name, Dentry | None]] = {}
+        for path in paths:
+            up, _, name = path.rpartition(b"/")
+            known = inside.get(up)
+            if known is None:
+                directory = self.known(Path(up)) if up else None
+                inode = directory.inode if directory is not None else InodeId(0) if up else ROOT
+                known = inside[up] = self.names.get(inode, {})
+            found = known.get(Name(name))
+            if found is not None and found.kind == SYMLINK:
+                found = self.known(path)
+            if found is not None:
+                yield found
 
     def prefetch(self, paths: Iterable[Path]) -> None:
         """Load what these paths lead to and every directory on the way, one statement a level.

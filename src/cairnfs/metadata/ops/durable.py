@@ -18,14 +18,14 @@ from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.core.permissions import READ, Person, allowed
 from cairnfs.core.placement import group_of, required
 from cairnfs.errors import Busy, IncarnationChanged, LengthMismatch, NotDurable
-from cairnfs.ids import GroupId, Hash, InodeId, Path
+from cairnfs.ids import GroupId, Hash, Path
 from cairnfs.metadata.ops.bases import Vouched
 from cairnfs.metadata.ops.resolve import Place, text
 from cairnfs.metadata.ops.steps import Step, WriteStep
 from cairnfs.metadata.rows import detached
 from cairnfs.metadata.rows.nodes import Dentry
 from cairnfs.metadata.state import State
-from cairnfs.metadata.view import FILE, View
+from cairnfs.metadata.view import FILE, Chain, View
 from cairnfs.wire.problems import CHUNKS_MAX
 
 
@@ -227,9 +227,13 @@ class Durability:
             relied.claims.setdefault(claim, chunk.hash)
 
 
-def policy(view: View, chain: Sequence[InodeId]) -> str:
+def policy(view: View, chain: Chain) -> str:
     """The durability that the nearest directory of a chain asks for: `majority` where none says."""
-    return next((said for one in reversed(chain) if (said := view.version(one).policy)), "majority")
+    said = view.policies.get(chain)
+    if said is None:
+        asked = (view.version(one).policy for one in reversed(chain))
+        said = view.policies[chain] = next(filter(None, asked), "majority")
+    return said
 
 
 def _is_certain(state: State, group: GroupId, enough: int) -> bool:

@@ -110,7 +110,7 @@ def settle(
     """Set attributes of an inode whose version this commit has made."""
     changed = settled(state, person, stamp, kind, version, settings, path=path, new=True)
     if changed != version:
-        state.tree.change(kind, changed, state.content.manifest(state.tree, version.inode), stamp)
+        state.tree.amend(changed)
 
 
 def settled(

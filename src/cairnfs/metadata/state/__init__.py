@@ -113,7 +113,7 @@ class State:
     def undo(self, mark: Mark) -> None:
         """Take back every change since `mark`; what was loaded stays."""
         if self.journal.undo(mark):
-            self.tree.view.walks.clear()
+            self.tree.view.forget_ways()
 
     def take(self, counter: str) -> int:
         """The next value of a counter that names the next free id (`next_inode`...)."""
@@ -199,17 +199,17 @@ class State:
         flushing.flush(self)
 
     def _inodes(self, paths: list[Path], kind: str) -> list[InodeId]:
-        found = (self.tree.view.known(path) for path in paths)
-        return [dentry.inode for dentry in found if dentry is not None and dentry.kind == kind]
+        found = self.tree.view.all_known(paths)
+        return [dentry.inode for dentry in found if dentry.kind == kind]
 
     def _linked(self, paths: list[Path]) -> list[InodeId]:
         """What has, or had, several names."""
-        found = (self.tree.view.known(path) for path in paths)
-        return [one.inode for one in found if one is not None and one.traced and one.kind != DIRECTORY]
+        found = self.tree.view.all_known(paths)
+        return [one.inode for one in found if one.traced and one.kind != DIRECTORY]
 
     def _load_versions(self, paths: list[Path]) -> None:
         """Load manifests and extended attributes of what these paths lead to."""
-        found = [one for path in paths if (one := self.tree.view.known(path)) is not None]
+        found = list(self.tree.view.all_known(paths))
         self.content.load_manifests(self.tree, [one.inode for one in found if one.kind == FILE])
         self.xattrs.load(self.tree.view.version(one.inode).xattrs for one in found)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: attributes alone.
 CREATED, REMOVED, MOVED, WRITTEN, CHANGED = range(1, 6)
 _KINDS = ("file", "directory", "symlink")
+_NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 
 
 class Change(NamedTuple):
@@ -73,7 +74,7 @@ def derive(tree: Tree) -> dict[CommitNumber, list[Change]]:
         made = tree.born_inodes.get(inode)
         if made is None or made.made != number:
             what = WRITTEN if note.content else CHANGED
-            noted[number].append(Change(what, _KINDS.index(note.kind), inode, note.parent, note.name))
+            noted[number].append(Change(what, _NUMBERS[note.kind], inode, note.parent, note.name))
     return {
         number: [*_of_names(ended[number], begun[number]), *noted[number]]
         for number in sorted(ended.keys() | begun.keys() | noted.keys())
@@ -82,6 +83,9 @@ def derive(tree: Tree) -> dict[CommitNumber, list[Change]]:
 
 def _of_names(ended: list[Dentry], begun: list[Dentry]) -> Iterator[Change]:
     """What one commit did to names. One that ended and began again with the same inode did not change."""
+    if not ended:
+        yield from (_change(CREATED, dentry) for dentry in begun)
+        return
     before = {_key(dentry) for dentry in ended}
     after = {_key(dentry) for dentry in begun}
     gone = {dentry.inode for dentry in ended} - {dentry.inode for dentry in begun}
@@ -109,4 +113,4 @@ def _key(dentry: Dentry) -> tuple[InodeId, Name, InodeId]:
 
 
 def _change(what: int, dentry: Dentry) -> Change:
-    return Change(what, _KINDS.index(dentry.kind), dentry.inode, dentry.parent, dentry.name)
+    return Change(what, _NUMBERS[dentry.kind], dentry.inode, dentry.parent, dentry.name)

@@ -49,7 +49,8 @@ class Content:
 
     def offer(self, leaves: Iterable[Leaf]) -> None:
         """Leaves that a version made here may name. That they were offered needs no undoing."""
-        self.leaves.update((leaf.hash, leaf) for leaf in leaves)
+        for leaf in leaves:
+            self.leaves[leaf.hash] = leaf
 
     def prove(self, chunks: Iterable[Hash], copies: int) -> None:
         """So many fileservers hold these chunks. It stays true whatever is undone."""
@@ -99,10 +100,12 @@ class Content:
 
     def manifest(self, tree: Tree, inode: InodeId) -> bytes:
         """The manifest of a file's present version; empty for what is no file."""
-        self.load_manifests(tree, [inode])
         key = (inode, tree.view.version(inode).born)
         born = tree.born_versions.get(key)
-        return self._manifests[key] if born is None else born.manifest
+        if born is not None:
+            return born.manifest
+        self.load_manifests(tree, [inode])
+        return self._manifests[key]
 
     def write(self, manifests: Iterable[bytes]) -> None:
         """Write leaves and chunks for versions with these manifests, and dirty groups.
