@@ -16,6 +16,7 @@ from collections.abc import Iterable
 
 from cairnfs.client.local_attributes import Kept, give
 from cairnfs.client.local_files import LocalPath, local_errors
+from cairnfs.client.local_places import Aside
 from cairnfs.client.zeros import zeros
 from cairnfs.errors import IsADirectory
 
@@ -29,11 +30,14 @@ class Draft:
     file of this process (/dev/stdout); a link keeps leading where it leads, and the file there is replaced.
     """
 
-    def __init__(self, target: LocalPath, mode: int, *, follow: bool = True) -> None:
+    def __init__(
+        self, target: LocalPath, mode: int, *, follow: bool = True, aside: Aside | None = None
+    ) -> None:
         """`mode` counts, less the process's mask, where no file is there; else the file's own stays.
 
-        Without `follow` whatever is there is replaced, unless it is a directory.
+        Without `follow` whatever is there is replaced; a directory only where `aside` takes it.
         """
+        self._aside = aside
         self._named = os.fsencode(target)
         self._target = os.path.realpath(self._named) if follow else self._named
         self._draft: bytes | None = None
@@ -43,7 +47,7 @@ class Draft:
                 status = os.stat(self._named, follow_symlinks=follow)
             except FileNotFoundError:
                 status = None
-            if not follow and status is not None and not _stays(status):
+            if not follow and status is not None and not _stays(status, aside):
                 status = None
             descriptor = _descriptor(self._named) if follow else None
             if status is not None and descriptor is not None:
@@ -111,6 +115,8 @@ class Draft:
             if self._draft is not None:
                 if kept is not None:
                     lost = give(self._draft, kept, "file")
+                if self._aside is not None:
+                    self._aside.directory(self._target)
                 os.replace(self._draft, self._target)
                 self._draft = None
         return lost
@@ -125,9 +131,9 @@ class Draft:
                 return
 
 
-def _stays(status: os.stat_result) -> bool:
+def _stays(status: os.stat_result, aside: Aside | None) -> bool:
     """Whether it is what only a file's content replaces, or what stands in the way."""
-    return stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    return stat.S_ISREG(status.st_mode) or (stat.S_ISDIR(status.st_mode) and aside is None)
 
 
 def _descriptor(path: bytes) -> int | None:

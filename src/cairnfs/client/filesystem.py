@@ -17,7 +17,8 @@ from cairnfs.client import attributes, changing, copying_trees, links, listing, 
 from cairnfs.client import commit as commits
 from cairnfs.client import history as past
 from cairnfs.client.connection import Connection
-from cairnfs.client.get_tree import GetTree, get_file
+from cairnfs.client.get_file import get_file
+from cairnfs.client.get_tree import GetTree
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.people import People
@@ -271,7 +272,15 @@ class Filesystem:
             raise root
         if root.kind != "directory":
             raise NotADirectory("it is a file, not a directory", path=names.printable(path))
-        tree = GetTree(self.connection, path, local, commit=stats.commit, preserve=preserve, tell=progress)
+        tree = GetTree(
+            self.connection,
+            path,
+            local,
+            commit=stats.commit,
+            incarnation=stats.incarnation,
+            preserve=preserve,
+            tell=progress,
+        )
         return await tree.run(root)
 
     @property

@@ -63,7 +63,7 @@ class KeptAtCommit:
         return refused
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Unfinished:
     """A local directory of which something is still to come: `left` counts that, and the listing itself."""
 
@@ -84,13 +84,20 @@ class Unfinished:
         """One thing more is to come."""
         self.left += 1
 
-    async def less(self) -> None:
-        """One thing is there. The last one finishes the directory, and that may finish those above."""
-        here: Unfinished | None = self
-        while here is not None:
-            here.left -= 1
-            if here.left:
-                return
-            lost = await on_disk(finish_directory, here.local, here.mode, here.kept, here.new)
-            here.skips.add(here.local, lost)
-            here = here.parent
+    def less(self) -> bool:
+        """One thing is there. Whether it was the last one: then the directory is to be finished."""
+        self.left -= 1
+        return self.left == 0
+
+
+async def finish(complete: list[Unfinished]) -> None:
+    """Give directories what they get when all in them is there; that may complete those above."""
+    while complete:
+        if any(one.kept is not None or one.new for one in complete):
+            await on_disk(_finish_all, complete)
+        complete = [one.parent for one in complete if one.parent is not None and one.parent.less()]
+
+
+def _finish_all(complete: Sequence[Unfinished]) -> None:
+    for one in complete:
+        one.skips.add(one.local, finish_directory(one.local, one.mode, one.kept, one.new))

@@ -28,21 +28,22 @@ from cairnfs.wire.directory import (
 
 
 class Stats(NamedTuple):
-    """What paths lead to at `commit`, in their order."""
+    """What paths lead to at `commit` of an incarnation, in their order."""
 
     commit: int
     results: list[Entry | CairnError]
+    incarnation: int
 
 
 async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | None, *, follow: bool) -> Stats:
     """Look up any number of paths; with `follow` what symlinks lead to. Raises only what concerns all."""
     results: list[Entry | CairnError] = []
-    commit, now = 0, at is None
+    commit, incarnation, now = 0, 0, at is None
     for start in range(0, max(len(paths), 1), STAT_PATHS_MAX):
         page = paths[start : start + STAT_PATHS_MAX]
         request = StatRequest(paths=[PathText.of(path) for path in page], at=at, follow=follow)
         reply = await connection.control.ask(endpoints.STAT, request)
-        commit, at = reply.commit, str(reply.commit)
+        commit, incarnation, at = reply.commit, reply.incarnation, str(reply.commit)
         for path, result in zip(page, reply.results, strict=True):
             if result.entry is not None:
                 results.append(result.entry)
@@ -52,7 +53,7 @@ async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | No
                 results.append(problems.to_error(result.error))
             else:
                 raise Internal("a stat that says neither what is there nor why not")
-    return Stats(commit, results)
+    return Stats(commit, results, incarnation)
 
 
 async def pages(connection: Connection, path: Path, at: str | None) -> AsyncGenerator[ListReply, None]:

@@ -22,6 +22,28 @@ _NO_LINKS = {errno.EPERM, errno.EMLINK, errno.EXDEV, errno.ENOTSUP, errno.EOPNOT
 _OWNER_ALL = 0o700
 
 
+class Aside:
+    """Moves what is in the way out of it, under another name beside, to be removed when all else is done.
+
+    So nothing is removed before what takes its place is there. Any thread, one at a time.
+    """
+
+    def __init__(self) -> None:
+        self.moved: list[bytes] = []
+
+    def directory(self, path: bytes) -> None:
+        """A directory that is at a path gives way; nothing else does."""
+        with suppress(FileNotFoundError):
+            if stat.S_ISDIR(os.lstat(path).st_mode):
+                self.anything(path)
+
+    def anything(self, path: bytes) -> None:
+        """What is at a path gives way."""
+        other = os.path.join(os.path.dirname(path), b".cairn-" + secrets.token_hex(8).encode())
+        os.rename(path, other)
+        self.moved.append(other)
+
+
 def make_root(path: LocalPath, mode: int) -> bool:
     """Make the local directory of a tree, and those on the way. Whether it is new.
 
@@ -36,8 +58,8 @@ def make_root(path: LocalPath, mode: int) -> bool:
         return True
 
 
-def make_inside(path: bytes, mode: int, reopen: bool = False) -> bool:
-    """Make a directory in a directory of the tree. Whether it is new. A symlink gives way.
+def make_inside(path: bytes, mode: int, reopen: bool = False, aside: Aside | None = None) -> bool:
+    """Make a directory in a directory of the tree. Whether it is new. A symlink gives way; a file to `aside`.
 
     The owner of a new one, with `reopen` of any, may write into it until it is finished: what is in it comes
     after it.
@@ -54,6 +76,8 @@ def make_inside(path: bytes, mode: int, reopen: bool = False) -> bool:
             return False
         if there is not None and stat.S_ISLNK(there.st_mode):
             os.unlink(path)
+        elif there is not None and aside is not None:
+            aside.anything(path)
         os.mkdir(path, (mode & 0o777) | _OWNER_ALL)
         return True
 
@@ -68,7 +92,7 @@ def finish_directory(path: bytes, mode: int, kept: Kept | None, new: bool) -> li
     return []
 
 
-def make_symlink(path: bytes, target: bytes, kept: Kept | None) -> list[str]:
+def make_symlink(path: bytes, target: bytes, kept: Kept | None, aside: Aside | None = None) -> list[str]:
     """Make a symlink in the place of what is there. What could not be given to it, in words."""
     lost: list[str] = []
 
@@ -78,15 +102,17 @@ def make_symlink(path: bytes, target: bytes, kept: Kept | None) -> list[str]:
             lost.extend(give(draft, kept, "symlink"))
 
     with local_errors(path):
-        _replace(path, make)
+        _replace(path, make, aside)
     return lost
 
 
-def make_link(path: bytes, first: bytes) -> bool:
+def make_link(path: bytes, first: bytes, aside: Aside | None = None) -> bool:
     """Make a path another name of the file at `first`; False where this file system holds none."""
     with local_errors(path):
         try:
-            _replace(path, lambda draft: os.link(first, draft, follow_symlinks=False))
+            if _is_same(path, first):
+                return True
+            _replace(path, lambda draft: os.link(first, draft, follow_symlinks=False), aside)
         except (OSError, NotImplementedError) as error:
             if isinstance(error, OSError) and error.errno not in _NO_LINKS:
                 raise
@@ -94,11 +120,20 @@ def make_link(path: bytes, first: bytes) -> bool:
     return True
 
 
-def _replace(path: bytes, make: Callable[[bytes], None]) -> None:
+def _is_same(path: bytes, first: bytes) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(first))
+    except FileNotFoundError:
+        return False
+
+
+def _replace(path: bytes, make: Callable[[bytes], None], aside: Aside | None) -> None:
     """Make something beside a path, and let it take the place of what is there."""
     draft = os.path.join(os.path.dirname(path), b".cairn-" + secrets.token_hex(8).encode())
     try:
         make(draft)
+        if aside is not None:
+            aside.directory(path)
         os.replace(draft, path)
     finally:
         # Also where both are names of one file already: then nothing was replaced.

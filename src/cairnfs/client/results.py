@@ -52,7 +52,7 @@ class Tree:
     `commit` is the last commit made (put), or the commit that was read (get). `commits` counts those
     made: a tree of more operations than one commit holds appears in several, parents first. `links` are
     further names of files that are counted once. `received_bytes` came from fileservers, `cached_bytes` from
-    this machine's cache.
+    this machine's cache. `unchanged` of the files were as they are to be.
     """
 
     files: int = 0
@@ -67,6 +67,7 @@ class Tree:
     symlinks: int = 0
     links: int = 0
     cached_bytes: int = 0
+    unchanged: int = 0
 
 
 #: added, removed, changed (its content, or what it is), attributes (those alone), linked (now another name

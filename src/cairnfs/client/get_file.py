@@ -1,0 +1,137 @@
+"""Getting one file out of the cluster: its local file takes its place when it is whole.
+
+What belongs here: one file, of any length, and what of it can be taken from the file that is there. What does
+not: trees and many short files at once (`get_tree.py`). Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from cairnfs.client.connection import Connection
+from cairnfs.client.download import Extent
+from cairnfs.client.draft import Draft
+from cairnfs.client.get_attributes import KeptAtCommit
+from cairnfs.client.local_attributes import Kept
+from cairnfs.client.local_comparison import OldFile
+from cairnfs.client.local_files import LocalPath
+from cairnfs.client.local_naming import require_nameable
+from cairnfs.client.local_places import Aside
+from cairnfs.client.progress import Meter
+from cairnfs.client.reading import Version, open_version
+from cairnfs.client.results import OnProgress, Tree
+from cairnfs.client.skips import Skips
+from cairnfs.client.workers import on_disk
+from cairnfs.core.manifest import Chunk
+from cairnfs.ids import Path
+
+#: Pieces of an old file that are compared at one go on the other thread.
+_COMPARED_BYTES = 32 * 1024 * 1024
+
+
+async def get_file(
+    connection: Connection,
+    path: Path,
+    local: LocalPath,
+    *,
+    at: str | None,
+    preserve: bool,
+    tell: OnProgress | None,
+) -> Tree:
+    """The file at `path` becomes the local file."""
+    await on_disk(require_nameable, local)
+    version = await open_version(connection, path, at)
+    meter = Meter(connection.clock, tell)
+    meter.files_total, meter.bytes_total = 1, version.size
+    before = connection.downloads.received_bytes
+    skips = Skips()
+    target, kept = os.fsencode(local), None
+    if preserve:
+        beside = KeptAtCommit(connection, version.commit, follow=True)
+        [(kept, lost)] = await beside.of([(path, version.entry)])
+        skips.add(target, lost)
+    skips.add(target, await save(connection, version, target, meter, kept, follow=True))
+    meter.done()
+    meter.finish()
+    received = connection.downloads.received_bytes - before
+    return Tree(
+        files=1,
+        bytes=version.size,
+        received_bytes=received,
+        commit=version.commit,
+        skipped=tuple(skips.listed),
+        skipped_count=skips.count,
+    )
+
+
+async def save(
+    connection: Connection,
+    version: Version,
+    local: bytes,
+    meter: Meter,
+    kept: Kept | None,
+    *,
+    follow: bool,
+    old: OldFile | None = None,
+    aside: Aside | None = None,
+) -> list[str]:
+    """Write one version to its local place. What could not be kept, in words.
+
+    Chunks that `old` is known to have are taken from there. With `aside`, a directory in the way gives way.
+    """
+    mode = version.entry.mode
+    draft = await on_disk(lambda: Draft(local, mode, follow=follow, aside=aside))
+    try:
+        parts = version.extents() if old is None else _with_old(connection, version, old)
+        async with aclosing(parts) as extents:
+            async for _, part in extents:
+                for piece in draft.taken(part):
+                    await on_disk(draft.append, piece)
+                    meter.moved(piece if isinstance(piece, int) else len(piece))
+        return await on_disk(draft.publish, kept)
+    finally:
+        draft.discard()
+
+
+async def _with_old(connection: Connection, version: Version, old: OldFile) -> AsyncGenerator[Extent, None]:
+    """A version's bytes and holes in order: what the old file has from there, runs of the others fetched."""
+    async with aclosing(version.chunks()) as chunks:
+        upcoming = await anext(chunks, None)
+
+        async def run() -> AsyncGenerator[tuple[int, Chunk], None]:
+            nonlocal upcoming
+            while upcoming is not None and not old.has(upcoming[1].hash):
+                yield upcoming
+                upcoming = await anext(chunks, None)
+
+        while upcoming is not None:
+            at, chunk = upcoming
+            if not old.has(chunk.hash):
+                async with aclosing(connection.downloads.stream(run())) as extents:
+                    async for extent in extents:
+                        yield extent
+                continue
+            content = await on_disk(old.read, chunk)
+            if content is None:  # it was written to meanwhile
+                await connection.downloads.load()
+                content = await connection.downloads.fetch(chunk)
+            yield at, content
+            upcoming = await anext(chunks, None)
+
+
+async def same_version(old: OldFile, version: Version) -> bool:
+    """Whether the old file's content is the version's."""
+    if (await on_disk(old.status)).st_size != version.size:
+        return False
+    start, held, run = 0, 0, list[Chunk]()
+    async with aclosing(version.chunks()) as chunks:
+        async for _, chunk in chunks:
+            run.append(chunk)
+            held += chunk.size
+            if held >= _COMPARED_BYTES:
+                if not await on_disk(old.has_all, start, run):
+                    return False
+                start, held, run = start + held, 0, []
+    return await on_disk(old.has_all, start, run)

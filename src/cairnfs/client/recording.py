@@ -1,0 +1,168 @@
+"""Keeping the local record while a tree is got: rows in the walk's order, though files come in any order.
+
+A row is written when its file, and all before it, are in their places. A file is sure where the file system's
+own clock went on since its last change: a later change cannot have the same times then. What belongs here:
+that. What does not: what a row says (`record.py`). Used from one event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+
+from cairnfs.client.local_files import Kind
+from cairnfs.client.record import RACY_NS, Known, Pair, Torn, Writer, known, walk_key
+from cairnfs.client.workers import on_disk
+
+#: Rows that wait for others before them; then there is nothing more taken on.
+WAITING_MAX = 20_000
+_FLUSHED = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One thing on its way. `content` as in `record.Known`."""
+
+    path: bytes
+    local: bytes
+    kind: Kind
+    etag: str
+    content: bytes | None
+    #: What was put there: inode, size, time of change in ns. None: what lstat tells is right.
+    placed: tuple[int, int, int] | None = None
+    done: bool = False
+    #: What a directory gets when it is finished: mode, time of change in ns.
+    ends_with: tuple[int, int] | None = None
+
+
+class Recording:
+    """The rows of one tree that is got; nothing is recorded unless `finish` is reached."""
+
+    def __init__(self, pair: Pair, commit: int, incarnation: int, *, kept: bool) -> None:
+        self._root = pair.local
+        self._rows: deque[Row] = deque()
+        self._stack = ExitStack()
+        self._writer: Writer = self._stack.enter_context(pair.writer(commit, incarnation, kept=kept))
+
+    @property
+    def waiting(self) -> int:
+        """How many rows are not written yet."""
+        return len(self._rows)
+
+    def expect(self, row: Row) -> Row:
+        """The next row in the order of the walk; to be told `done` later."""
+        self._rows.append(row)
+        return row
+
+    async def flush(self, *, all_of_them: bool = False) -> None:
+        """Write the rows at the front that are done, if there are many."""
+        ready: list[Row] = []
+        while self._rows and self._rows[0].done:
+            ready.append(self._rows.popleft())
+            if len(ready) == _FLUSHED:
+                break
+        if len(ready) < _FLUSHED and not all_of_them:
+            self._rows.extendleft(reversed(ready))
+            return
+        if ready:
+            await on_disk(self._write, ready)
+
+    async def finish(self) -> None:
+        """All is done: these rows take the place of the old ones."""
+        while self._rows:
+            assert self._rows[0].done
+            await self.flush(all_of_them=True)
+        await on_disk(self._stack.close)
+
+    def abandon(self) -> None:
+        """Leave the record as it was; after `finish` this does nothing."""
+        self._writer.abandon()
+
+    def _write(self, rows: list[Row]) -> None:
+        settled_ns = settled_before(self._root)
+        for row in rows:
+            found = _found(row, settled_ns)
+            if found is not None:
+                self._writer.add(found)
+
+
+class Remembered:
+    """The record's rows, looked up in the order of a walk. Synchronous, one thread at a time."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._rows = pair.known()
+        self._next: Known | None = None
+        self._key = b""
+        self._step()
+
+    def find(self, paths: Sequence[bytes]) -> list[Known | None]:
+        """What is known of these, which come later in the walk than all that were asked for before."""
+        found: list[Known | None] = []
+        for path in paths:
+            key = walk_key(path)
+            while self._next is not None and self._key < key:
+                self._step()
+            found.append(self._next if self._next is not None and self._next.path == path else None)
+        return found
+
+    def _step(self) -> None:
+        try:
+            self._next = next(self._rows, None)
+        except Torn:
+            self._next = None
+        self._key = b"" if self._next is None else walk_key(self._next.path)
+
+
+def settled_before(directory: bytes) -> int:
+    """Whatever changed earlier than this, by its own times in ns, and changes again, gets other times.
+
+    It is the file system's own clock that counts, as a new file in the directory shows it; where none can be
+    made nothing is settled.
+    """
+    place = os.path.join(directory, b".cairn-" + secrets.token_hex(8).encode())
+    try:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+            os.unlink(place)
+    except OSError:
+        return 0
+    # Where there are whole seconds only, or pairs of them, clocks are as coarse as that.
+    return status.st_ctime_ns if status.st_ctime_ns % 1_000_000_000 else status.st_ctime_ns - RACY_NS
+
+
+def _found(row: Row, settled_ns: int) -> Known | None:
+    """What there is to say of it now; None where it is not what was put there."""
+    with suppress(OSError):
+        status = os.lstat(row.local)
+        if row.placed is not None and row.placed != (status.st_ino, status.st_size, status.st_mtime_ns):
+            return None
+        found = known(
+            row.path,
+            row.kind,
+            status,
+            now_ns=settled_ns + RACY_NS,
+            etag=row.etag,
+            content=row.content or b"",
+        )
+        if row.ends_with is not None:
+            mode, mtime_ns = row.ends_with
+            return Known(
+                path=found.path,
+                kind=found.kind,
+                mode=mode,
+                device=found.device,
+                inode=found.inode,
+                size=found.size,
+                mtime_ns=mtime_ns,
+                ctime_ns=found.ctime_ns,
+                etag=found.etag,
+            )
+        return found
+    return None
