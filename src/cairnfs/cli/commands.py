@@ -23,7 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Finding": ("find", "du", "df"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
     "History": ("log", "history", "diff", "watch", "restore", "snapshot", "retention"),
-    "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group"),
+    "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group", "cache"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }
 NAMES = tuple(name for names in SECTIONS.values() for name in names)

@@ -25,7 +25,8 @@ DEFAULT_PART = 10
 #: What an address in the ring can reach.
 MOST_BYTES = 128 * 1024**3
 
-_NAME = "chunks"
+#: The directory of the cache itself.
+NAME = "chunks"
 _NOT_OTHERS = 0o700
 #: Files and directories that others have prepared can be told apart only here.
 SUPPORTED = sys.platform != "win32" and hasattr(os, "pread")
@@ -82,8 +83,8 @@ def open_directory(parent: Path, *, make: bool = True) -> int:
         if make:
             parent.mkdir(mode=_NOT_OTHERS, parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
-                (parent / _NAME).mkdir(mode=_NOT_OTHERS)
-        found = os.open(parent / _NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                (parent / NAME).mkdir(mode=_NOT_OTHERS)
+        found = os.open(parent / NAME, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         if make:
             raise Unusable("it cannot be made") from None

@@ -46,11 +46,16 @@ _LOCK_PAUSE_S = 0.001
 _RUN_BYTES = 512 * 1024
 
 
+def _alike(one: int, other: int) -> bool:
+    """Whether an index of so many buckets does for one of the other number."""
+    return other // 2 <= one <= other * 2
+
+
 class Ring:
     """The three files, open."""
 
     def __init__(self, directory: int, limit_bytes: int | None) -> None:
-        """`directory` is a descriptor, owned from now on; `limit_bytes` as in CacheSettings, not 0.
+        """`directory` is a descriptor, owned from now on; `limit_bytes` as in CacheSettings, 0 as it is.
 
         Raises OSError; Unusable where files are somebody else's or of a later layout, or the bound too small.
         """
@@ -82,7 +87,7 @@ class Ring:
         with self._locked() as mine:
             found = self._read_header()
             if found is None:
-                found = self._begin(self._limit) if mine else Header(BLOCK, 1)
+                found = self._begin() if mine else Header(BLOCK, 1)
             return found
 
     def _read_header(self) -> Header | None:
@@ -112,46 +117,50 @@ class Ring:
 
     def _fit(self, limit_bytes: int | None) -> None:
         """Keep what is there if it can be kept within the bound; else begin anew."""
-        bound = usual_bytes(self._directory, self.used_bytes()) if limit_bytes is None else limit_bytes
-        self._limit = ring_bytes(bound)
-        if self._limit < BLOCK * PART_MOST:
+        bound = limit_bytes or usual_bytes(self._directory, self.used_bytes())
+        limit = ring_bytes(bound)
+        if limit < BLOCK * PART_MOST:
             raise Unusable(f"{bound} bytes are too few")
         with self._locked() as mine:
             if not mine:
                 raise Unusable("another process keeps it locked")
             found = self._read_header()
-            # An automatic bound moves with every file on the disk; only what it must is changed for it.
-            least = self._limit // 2 if limit_bytes is None else self._limit
-            buckets = buckets_for(self._limit)
-            if found is None or not buckets // 2 <= found.buckets <= buckets * 2:
-                self._begin(self._limit)
-            elif least <= found.limit <= self._limit:
-                self._limit = found.limit
-            else:
-                self._resize(found, self._limit)
+            if found is None or (limit_bytes != 0 and not _alike(found.buckets, buckets_for(limit))):
+                self._limit, self._buckets = limit, buckets_for(limit)
+                self._begin()
+                return
+            if limit_bytes != 0:
+                limit = min(limit, (bound - HEADER_BYTES - found.buckets * BUCKET_BYTES) // 4096 * 4096)
+                # The usual bound moves with every file on the disk; only what must change for it does.
+                least = limit // 2 if limit_bytes is None else limit
+                if not least <= found.limit <= limit:
+                    found = self._resize(found, limit)
+            self._limit, self._buckets = found.limit, found.buckets
             if os.fstat(self._ring).st_size > self._limit:
                 os.ftruncate(self._ring, self._limit)
 
-    def _begin(self, limit: int) -> Header:
+    def _begin(self) -> Header:
         """Nothing is here any more. The lock is held."""
         before = self._read_header()
-        header = Header(limit, buckets_for(limit), lap=before.lap + 2 if before is not None else 2)
+        header = Header(self._limit, self._buckets, lap=before.lap + 2 if before is not None else 2)
         os.ftruncate(self._index, 0)
         os.ftruncate(self._ring, 0)
         self._write_header(header)
         os.ftruncate(self._index, header.buckets * BUCKET_BYTES)
         return header
 
-    def _resize(self, found: Header, limit: int) -> None:
+    def _resize(self, found: Header, limit: int) -> Header:
         """Another end of the ring; what lies before it stays. The lock is held."""
         lap, cursor = (found.lap, found.cursor) if found.cursor <= limit else (found.lap + 1, 0)
-        self._write_header(replace(found, limit=limit, lap=lap, cursor=cursor))
+        header = replace(found, limit=limit, lap=lap, cursor=cursor)
+        self._write_header(header)
+        return header
 
     def clear(self) -> bool:
         """Forget everything and give the room back; False where the lock was not to be had."""
         with self._locked() as mine:
             if mine:
-                self._begin(self._limit)
+                self._begin()
             return mine
 
     def used_bytes(self) -> int:
@@ -161,7 +170,7 @@ class Ring:
     @property
     def limit_bytes(self) -> int:
         """What they may take."""
-        return self._limit + buckets_for(self._limit) * BUCKET_BYTES + HEADER_BYTES
+        return self._limit + self._buckets * BUCKET_BYTES + HEADER_BYTES
 
     @property
     def most_bytes(self) -> int:
@@ -224,7 +233,7 @@ class Ring:
         with self._locked() as mine:
             if not mine:
                 return False
-            header = self._read_header() or self._begin(self._limit)
+            header = self._read_header() or self._begin()
             new: list[tuple[Key, Slot, bytes]] = []
             there = self.find(header, [key for key, _ in things])
             lap, cursor, left = header.lap, header.cursor, header.limit // PART_MOST
