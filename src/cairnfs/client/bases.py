@@ -8,7 +8,7 @@ Used from one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from cairnfs.client.connection import Connection
@@ -19,20 +19,28 @@ from cairnfs.errors import Conflict, Denied, Missing
 from cairnfs.ids import Path
 from cairnfs.wire import endpoints
 from cairnfs.wire.commits import Base
-from cairnfs.wire.directory import OPEN_CHUNKS_MAX, OpenRequest, PathText
+from cairnfs.wire.directory import OPEN_CHUNKS_MAX, ChunkRef, OpenRequest, PathText
 
 #: Chunks that are fetched back at once: 16 MiB at most.
 _FETCHED = 4
 
 
-async def learn_present(connection: Connection, path: Path, known: Known) -> None:
-    """Remember the chunks of the file that is at the path now, if there is one that may be read.
+async def learn_present(
+    connection: Connection,
+    path: Path,
+    known: Known,
+    *,
+    at: int | None = None,
+    start: int | None = 0,
+    before: Sequence[ChunkRef] = (),
+) -> list[ChunkRef]:
+    """Remember, and give, the chunks of the file at the path now (or `at` a commit), if it may be read.
 
-    To be asked under a hold on the session, which then needs the commit at which it was read.
+    `before`: those up to `start`, where they are known. To be asked under a hold on the session, which then
+    needs the commit at which it was read.
     """
     text = PathText.of(path)
-    at: int | None = None
-    start: int | None = 0
+    chunks = list(before)
     while start is not None and not known.full:
         request = OpenRequest(
             path=text.path,
@@ -44,9 +52,11 @@ async def learn_present(connection: Connection, path: Path, known: Known) -> Non
         try:
             reply = await connection.control.ask(endpoints.OPEN, request)
         except (Missing, Conflict, Denied):
-            return
+            break
         at, start = reply.commit, reply.next_start
         known.learn(Base(path=text.path, path_b64=text.path_b64, at=at), reply.chunks)
+        chunks += reply.chunks
+    return chunks
 
 
 async def send_back(connection: Connection, upload: Upload, chunks: Iterable[Chunk]) -> None:

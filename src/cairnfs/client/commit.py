@@ -69,23 +69,26 @@ async def commit(
     receipts: Sequence[Receipt] = (),
     bases: Sequence[Base] = (),
     message: str = "",
+    request_id: RequestId | None = None,
+    staged: int = 0,
     timeout_s: float = COMMIT_S,
 ) -> CommitReply:
-    """Make the operations one commit.
+    """Make the operations one commit, with the pages that were staged under its request id before them.
 
     Raises what refused it; the last passing error where it surely never takes effect; OutcomeUnknown
     only where the cluster could not even be asked for the outcome.
     """
     request = CommitRequest(
-        request_id=new_request_id(),
+        request_id=request_id or new_request_id(),
         deadline_ms=int(ATTEMPT_S * 1000),
         operations=list(operations),
         session=session,
         receipts=list(receipts),
+        bases=list(bases),
         message=message,
     )
-    if bases and "bases" in CommitRequest.__struct_fields__:
-        request = structs.replace(request, bases=list(bases))
+    if staged:
+        request = structs.replace(request, staged=staged)
     return await send(control, endpoints.COMMIT, request, timeout_s=timeout_s)
 
 

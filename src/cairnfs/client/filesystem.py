@@ -22,7 +22,8 @@ from cairnfs.client.get_tree import GetTree
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.people import People
-from cairnfs.client.put_tree import PutTree, put_file
+from cairnfs.client.put_file import put_file
+from cairnfs.client.put_tree import put_tree
 from cairnfs.client.reading import Reader, Version, open_version
 from cairnfs.client.results import Durability, OnProgress, Tree, Written
 from cairnfs.client.sources import Content
@@ -247,13 +248,13 @@ class Filesystem:
     ) -> Tree:
         """Put everything below the local directory below `remote`, which is made if it is missing.
 
-        Up to 1,000 files and directories are one commit; more come in several, parents first. Files
-        that are there get new versions, nothing is removed.
+        All of it appears in one commit. Files that are there get new versions, but for those that have this
+        content already; nothing is removed. Raises TooManyOperations where over 100,000 things of a tree that
+        is there would change.
         """
-        tree = PutTree(
+        return await put_tree(
             self.connection, local, as_path(remote), durability=durability, preserve=preserve, tell=progress
         )
-        return await tree.run()
 
     async def get_tree(
         self,

@@ -79,7 +79,7 @@ class Reliance:
         """What has to be sent after all; None where the refusal is about something that was sent."""
         if not self.chunks:
             return None
-        named = [Hash(digest) for digest in getattr(error, "chunks", ())]
+        named = [Hash(digest) for digest in error.chunks]
         if not all(digest in self.chunks for digest in named):
             return None
         return [self.chunks.pop(digest) for digest in named or list(self.chunks)]

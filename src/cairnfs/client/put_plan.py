@@ -1,9 +1,10 @@
-"""What a put of a tree does, step by step, in commits of bounded size.
+"""What a put of a tree does, step by step, in pages of bounded size.
 
 What belongs here: what becomes of each thing that was found: which names lead to one file, what has to
-make room in Cairn first, which directories get their attributes once more when all is in them (their time
-is that of the last change of an entry otherwise, and their mode may forbid to write into them), and where
-one commit ends. What does not: reading and sending content (`put_tree.py`), finding (`local_files.py`).
+make room in Cairn first, which directories get their mode only when all is in them (it may forbid to write
+into them), and where one page ends. Where nothing is at the tree's place it is built detached, or in one
+small commit: there every mode is final at once. What does not: what of that is done already
+(`put_changes.py`), reading and sending content (`put_tree.py`), finding (`local_files.py`).
 Used from one event loop.
 """
 
@@ -13,8 +14,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from msgspec.structs import replace
-
 from cairnfs.client.attributes import parts
 from cairnfs.client.local_attributes import Beside
 from cairnfs.client.local_files import Found
@@ -22,27 +21,16 @@ from cairnfs.client.naming import below
 from cairnfs.core.chunking import CUT_AVERAGE_BYTES, HOLE_ALIGN_BYTES, HOLE_LEAST_BYTES
 from cairnfs.core.manifest import HOLE_MAX_BYTES
 from cairnfs.ids import Path
-from cairnfs.wire import names
-from cairnfs.wire.commits import (
-    OPERATIONS_MAX,
-    Attributes,
-    Link,
-    MakeDirectory,
-    MakeSymlink,
-    Operation,
-    Remove,
-    SetAttributes,
-    Xattr,
-)
+from cairnfs.wire.commits import OPERATIONS_MAX, Attributes, Xattr
 from cairnfs.wire.directory import Entry
 
-#: Chunks in one commit, roughly: with their receipts they must fit into one request.
+#: Chunks in one page, roughly: with their receipts they must fit into one request.
 _WINDOW_CHUNKS = 200_000
-#: Bytes of names, targets and attributes in one commit, as JSON at its worst.
+#: Bytes of names, targets and attributes in one page, as JSON at its worst.
 _WINDOW_BYTES = 24 * 1024 * 1024
 _ESCAPED = 7
 #: What a directory's owner needs to make names in it, and to come to those that are there.
-_OWNER_ALL, _OWNER_WALKS = 0o700, 0o100
+OWNER_ALL, _OWNER_WALKS = 0o700, 0o100
 
 Act = Literal["enter", "leave", "write", "symlink", "link"]
 #: Tells what is at paths in Cairn now, symlinks themselves; None where nothing is.
@@ -51,37 +39,60 @@ Look = Callable[[Sequence[Path]], Awaitable[Sequence[Entry | None]]]
 
 @dataclass(slots=True)
 class Opened:
-    """A directory into which things are being put. `made` is the number of the commit that makes it."""
+    """A directory into which things are being put.
+
+    `fresh`: nothing is below it in Cairn. `kept`: it is there as it is to be, so nothing was done to it yet;
+    `changed`: something in it was.
+    """
 
     found: Found
-    fresh: bool  # nothing is below it in Cairn
+    fresh: bool
     beside: Beside | None
-    made: int = -1
+    kept: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class First:
+    """The first name of a file that has several: its path, and the inode that is there, if it stays."""
+
+    path: Path
+    inode: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do. `first` is what a link leads to, `clear` says that a name in Cairn has to go first."""
+    """One thing to do. `over` is the directory that it is in, `present` what is there now.
+
+    `first` is what a link leads to, `clear` says that a name in Cairn has to go first.
+    """
 
     act: Act
     found: Found
     path: Path
     opened: Opened | None = None
+    over: Opened | None = None
+    present: Entry | None = None
     beside: Beside | None = None
-    first: Path | None = None
+    first: First | None = None
     clear: bool = False
 
     @property
     def operations(self) -> int:
-        """How many of a commit's operations it takes."""
+        """How many operations it takes."""
         return 1 + self.clear
 
     @property
     def weight(self) -> int:
-        """Bytes of a commit's request that it takes beside chunks, at most."""
-        text = self.operations * len(self.path) + len(self.first or b"") + len(self.found.target)
-        xattrs = (self.beside.xattrs if self.beside else None) or {}
-        return _ESCAPED * text + 2 * sum(len(name) + len(value) for name, value in xattrs.items())
+        """Bytes of a page's request that it takes beside chunks, at most."""
+        found = self.found
+        text = self.operations * len(self.path) + len(found.target)
+        if self.first is not None:
+            text += len(self.first.path)
+        beside = self.beside
+        if beside is None or not beside.xattrs:
+            return _ESCAPED * text
+        return _ESCAPED * text + 2 * sum(len(name) + len(value) for name, value in beside.xattrs.items())
 
     @property
     def chunks(self) -> int:
@@ -98,7 +109,7 @@ class Step:
 
 @dataclass(slots=True)
 class Window:
-    """What one commit holds."""
+    """What one page holds, unless some of it is there already."""
 
     number: int
     steps: list[Step] = field(default_factory=list)
@@ -106,41 +117,41 @@ class Window:
     chunks: int = 0
     weight: int = 0
 
-    def has_room(self, step: Step) -> bool:
-        """Whether the step fits in; anything fits into an empty one."""
-        return not self.steps or (
-            self.operations + step.operations <= OPERATIONS_MAX
-            and self.chunks + step.chunks <= _WINDOW_CHUNKS
-            and self.weight + step.weight <= _WINDOW_BYTES
-        )
-
-    def add(self, step: Step) -> None:
-        """Take it in."""
+    def add(self, step: Step) -> bool:
+        """Take it in, if it fits; anything fits into an empty one."""
+        operations = self.operations + step.operations
+        chunks, weight = self.chunks + step.chunks, self.weight + step.weight
+        full = operations > OPERATIONS_MAX or chunks > _WINDOW_CHUNKS or weight > _WINDOW_BYTES
+        if full and self.steps:
+            return False
         self.steps.append(step)
-        self.operations += step.operations
-        self.chunks += step.chunks
-        self.weight += step.weight
+        self.operations, self.chunks, self.weight = operations, chunks, weight
+        return True
 
 
 class Plan:
     """Turns what is found, in the order of `scan`, into windows."""
 
-    def __init__(self, remote: Path, look: Look, *, preserve: bool, umask: int) -> None:
+    def __init__(self, remote: Path, look: Look, *, preserve: bool) -> None:
+        self.fresh = False  #: nothing is at the tree's place
+        self.closed = False  #: some directory of the tree is closed to its owner
+        self.root: Step  #: what makes the tree's root, once it is begun
         self._remote = remote
         self._look = look
         self._preserve = preserve
-        self._umask = umask
         self._open: list[Opened] = []
         self._window = Window(0)
-        self._firsts: dict[tuple[int, int], Path] = {}
+        self._firsts: dict[tuple[int, int], First] = {}
         self._claimed: set[int] = set()
         self._shut: list[Step] = []
 
     def begin(self, root: Found, beside: Beside | None, there: Entry | None) -> None:
         """The tree's root, and what is at its place in Cairn. It fits into the first window."""
+        self.fresh = there is None
         opened = Opened(root, there is None, beside)
-        self._open.append(opened)
-        for _ in self._place(Step("enter", root, self._remote, opened, beside)):
+        self._enter(opened)
+        self.root = Step("enter", root, self._remote, opened, present=there, beside=beside)
+        for _ in self._place(self.root):
             raise AssertionError("the first step fits")
 
     async def take(self, batch: Sequence[tuple[Found, Beside | None]]) -> list[Window]:
@@ -148,7 +159,7 @@ class Plan:
         there = await self._there([found for found, _ in batch])
         full: list[Window] = []
         for found, beside in batch:
-            while not found.inside.startswith(_prefix(self._open[-1].found.inside)):
+            while not _is_in(found, self._open[-1]):
                 full.extend(self._leave())
             present = None if self._open[-1].fresh else there.get(found.inside)
             full.extend(self._place(self._step(found, beside, present)))
@@ -165,6 +176,8 @@ class Plan:
 
     async def _there(self, batch: Sequence[Found]) -> dict[bytes, Entry | None]:
         """What is in Cairn where these go, unless their directories are known to be new."""
+        if self.fresh:
+            return {}
         asked = [found for found in batch if not self._known_new(found)]
         if not asked:
             return {}
@@ -172,23 +185,27 @@ class Plan:
         return {found.inside: entry for found, entry in zip(asked, present, strict=True)}
 
     def _known_new(self, found: Found) -> bool:
-        over = next(one for one in reversed(self._open) if found.inside.startswith(_prefix(one.found.inside)))
-        return over.fresh
+        return next(one for one in reversed(self._open) if _is_in(found, one)).fresh
 
     def _step(self, found: Found, beside: Beside | None, present: Entry | None) -> Step:
-        path = self._path(found)
+        path, over = self._path(found), self._open[-1]
         if found.kind == "directory":
             symlink = present is not None and present.kind == "symlink"
             opened = Opened(found, present is None or symlink, beside)
-            self._open.append(opened)
-            return Step("enter", found, path, opened, beside, clear=symlink)
+            self._enter(opened)
+            return Step("enter", found, path, opened, over, present, beside, clear=symlink)
         if found.twins is not None:
-            first = self._firsts.setdefault(found.twins, path)
-            if first != path:
-                return Step("link", found, path, first=first)
+            if found.twins in self._firsts:
+                return Step("link", found, path, over=over, present=present, first=self._firsts[found.twins])
+            self._firsts[found.twins] = first = First(path, None)
+        else:
+            first = None
         if found.kind == "symlink":
-            return Step("symlink", found, path, beside=beside)
-        return Step("write", found, path, beside=beside, clear=self._is_another(present))
+            return Step("symlink", found, path, over=over, present=present, beside=beside)
+        clear = self._is_another(present)
+        if first is not None and present is not None and present.kind == "file" and not clear:
+            first.inode = present.inode
+        return Step("write", found, path, over=over, present=present, beside=beside, clear=clear)
 
     def _is_another(self, present: Entry | None) -> bool:
         """Whether what is there is the same file as one that was put already: then it gives way.
@@ -202,12 +219,17 @@ class Plan:
         self._claimed.add(present.inode)
         return False
 
+    def _enter(self, opened: Opened) -> None:
+        self._open.append(opened)
+        self.closed = self.closed or is_closed(opened.found)
+
     def _leave(self) -> Iterator[Window]:
         opened = self._open.pop()
-        later = self._preserve and opened.made != self._window.number
-        closed = opened.found.mode & _OWNER_ALL != _OWNER_ALL and (opened.fresh or self._preserve)
-        if later or closed:
-            step = Step("leave", opened.found, self._path(opened.found), opened, opened.beside)
+        if self.fresh:
+            return
+        closed = is_closed(opened.found) and (opened.fresh or self._preserve)
+        if closed or (self._preserve and not opened.fresh):
+            step = Step("leave", opened.found, self._path(opened.found), opened, beside=opened.beside)
             if opened.found.mode & _OWNER_WALKS:
                 yield from self._place(step)
             else:
@@ -215,56 +237,13 @@ class Plan:
                 self._shut.append(step)
 
     def _place(self, step: Step) -> Iterator[Window]:
-        if not self._window.has_room(step):
+        if not self._window.add(step):
             yield self._window
             self._window = Window(self._window.number + 1)
-        self._window.add(step)
-        if step.act == "enter" and step.opened is not None:
-            step.opened.made = self._window.number
+            self._window.add(step)
 
     def _path(self, found: Found) -> Path:
         return below(self._remote, found.inside) if found.inside else self._remote
-
-    def mode(self, found: Found) -> int:
-        """The mode that something new gets unless everything is preserved: as `cp -r` does it."""
-        return found.mode & 0o777 & ~self._umask
-
-    def operations(self, step: Step) -> list[Operation]:
-        """What a commit has to do for a step, but for writing content."""
-        text, base64 = names.to_text(step.path)
-        made: list[Operation] = []
-        if step.clear:
-            made.append(Remove(path=text, path_b64=base64))
-        attributes = None if step.beside is None else attributes_of(step.found, step.beside)
-        if step.act == "enter":
-            made.append(self._enter(step, attributes))
-        elif step.act == "leave":
-            mode = step.found.mode if self._preserve else self.mode(step.found)
-            made.append(SetAttributes(path=text, path_b64=base64, attributes=_again(mode, step.beside)))
-        elif step.act == "symlink":
-            target, target_base64 = names.to_text(step.found.target)
-            made.append(
-                MakeSymlink(
-                    path=text,
-                    path_b64=base64,
-                    target=target,
-                    target_b64=target_base64,
-                    replace=True,
-                    attributes=attributes,
-                )
-            )
-        elif step.act == "link":
-            first, first_base64 = names.to_text(step.first or step.path)
-            made.append(Link(path=first, path_b64=first_base64, target=text, target_b64=base64, replace=True))
-        return made
-
-    def _enter(self, step: Step, attributes: Attributes | None) -> MakeDirectory:
-        text, base64 = names.to_text(step.path)
-        # Until all is in it, its owner may make names in it.
-        if attributes is not None:
-            attributes = replace(attributes, mode=step.found.mode | _OWNER_ALL)
-        mode = self.mode(step.found) | _OWNER_ALL
-        return MakeDirectory(path=text, path_b64=base64, parents=True, mode=mode, attributes=attributes)
 
 
 def attributes_of(found: Found, beside: Beside) -> Attributes:
@@ -282,11 +261,11 @@ def attributes_of(found: Found, beside: Beside) -> Attributes:
     )
 
 
-def _again(mode: int, beside: Beside | None) -> Attributes:
-    """What a directory loses while things are put into it."""
-    mtime_us, mtime_sub_ns = parts(None if beside is None else beside.mtime_ns)
-    return Attributes(mode=mode, mtime_us=mtime_us, mtime_sub_ns=mtime_sub_ns, lenient=True)
+def is_closed(found: Found) -> bool:
+    """Whether it is a directory that shuts out its owner, in part at least."""
+    return found.mode & OWNER_ALL != OWNER_ALL
 
 
-def _prefix(inside: bytes) -> bytes:
-    return inside + b"/" if inside else b""
+def _is_in(found: Found, directory: Opened) -> bool:
+    inside = directory.found.inside
+    return not inside or found.inside.startswith(inside + b"/")

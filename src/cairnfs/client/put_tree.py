@@ -1,24 +1,26 @@
-"""Putting local files into the cluster: one file, or a tree in commits of up to 1,000 operations.
+"""Putting a local tree into the cluster, in one commit.
 
-A tree of more operations appears in several commits, parents first; each is whole or absent, and if
-one fails, those before it stay and none after it is made. While one is committed the next one's
-chunks are on their way. What belongs here: the way from local files to commits. What does not: what each
-commit does (`put_plan.py`), what `cp -r` would choose as the target (the command's matter). Used from one
-event loop.
+A tree where nothing is yet is built detached, page by page, and then attached; one that goes into what is
+there is staged page by page; a small one is one request. While one page is made the next one's chunks are on
+their way. Nothing is seen before the commit, and whatever fails leaves everything as it was. What belongs
+here: one attempt from the first look to the commit, and how often it is made. What does not: what a tree
+becomes (`put_plan.py`, `put_changes.py`), what the cluster has already (`put_bases.py`), reading local files
+(`put_reading.py`). Used from one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
+from os.path import dirname
 
-from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
+from cairnfs.client.known import Reliance
 from cairnfs.client.listing import stat_paths
-from cairnfs.client.local_attributes import Beside, look_beside, process_umask
+from cairnfs.client.local_attributes import look_beside, process_umask
 from cairnfs.client.local_files import (
     GONE,
     Found,
@@ -26,131 +28,139 @@ from cairnfs.client.local_files import (
     local_errors,
     look,
     open_regular,
-    open_to_read,
-    read_short,
     scan,
 )
 from cairnfs.client.progress import Meter, Part
-from cairnfs.client.put_plan import Plan, Step, Window, attributes_of
+from cairnfs.client.put_bases import Bases
+from cairnfs.client.put_changes import Changes
+from cairnfs.client.put_places import AtOnce, InDetachedTree
+from cairnfs.client.put_plan import Plan, Step, Window
+from cairnfs.client.put_reading import Taken, count, read_all, runs, take
 from cairnfs.client.results import Durability, OnProgress, Skipped, Tree
 from cairnfs.client.skips import Skips
-from cairnfs.client.sources import Hashed, chunks_of, hashed
+from cairnfs.client.sources import Hashed, chunks_of
 from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
-from cairnfs.client.writing import UPLOADS_MAX, VOID, Target, write_file
-from cairnfs.core.chunking import SINGLE_MAX_BYTES, split
+from cairnfs.client.writing import UPLOADS_MAX, VOID
 from cairnfs.core.durability import DURABILITIES
-from cairnfs.errors import CairnError, IsADirectory, NotADirectory, NotDurable, NotFound
+from cairnfs.errors import CairnError, NotADirectory, NotDurable, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
-from cairnfs.wire.commits import CommitReply, Operation
+from cairnfs.wire.commits import Operation
 from cairnfs.wire.directory import ChunkRef, Entry
 
-#: Short files read at one go on the other thread.
-_READ_FILES = 64
-_READ_BYTES = 4 * 1024 * 1024
-#: Things found at one go, and the bytes of extended attributes that may come with them.
-_SCAN_ENTRIES = 512
-_SCAN_XATTR_BYTES = 8 * 1024 * 1024
-
-#: Something found, and what it has beside its content if that is kept.
-_Taken = tuple[Found, Beside | None]
+#: A file's chunks as they are to be; None where it is gone.
+_Content = Sequence[ChunkRef] | None
 
 
-async def put_file(
-    connection: Connection, local: LocalPath, target: Target, *, preserve: bool, tell: OnProgress | None
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be put where."""
+
+    connection: Connection
+    local: LocalPath
+    remote: Path
+    durability: Durability | None
+    preserve: bool
+    meter: Meter
+
+
+async def put_tree(
+    connection: Connection,
+    local: LocalPath,
+    remote: Path,
+    *,
+    durability: Durability | None,
+    preserve: bool,
+    tell: OnProgress | None,
 ) -> Tree:
-    """One local file, to which symlinks are followed, becomes the file at the target's path."""
-    found = await on_disk(look, local)
-    if found.directory:
-        raise IsADirectory("local: it is a directory, not a file", path=names.printable(found.path))
-    beside = await on_disk(partial(look_beside, found, follow=True)) if preserve else None
-    target = replace(
-        target,
-        mode=found.mode & 0o777 & ~process_umask(),
-        mtime_ns=None if beside is None else beside.mtime_ns,
-        attributes=None if beside is None else attributes_of(found, beside),
-    )
+    """Put everything below a local directory; `remote` is the tree's root itself afterwards."""
+    root = await on_disk(look, local)
+    if not root.directory:
+        raise NotADirectory("local: it is no directory", path=names.printable(root.path))
     meter = Meter(connection.clock, tell)
-    meter.files_total, meter.bytes_total = 1, found.size
-    stream = await on_disk(open_to_read, local)
-    with stream, local_errors(local):
-        written = await write_file(connection, target, stream, moved=meter.moved)
-    meter.done()
-    meter.finish()
-    skips = Skips()
-    skips.add(found.path, () if beside is None else beside.lost)
-    return Tree(
-        files=1,
-        bytes=written.size,
-        sent_bytes=written.sent_bytes,
-        commit=written.commit,
-        commits=1,
-        skipped=tuple(skips.listed),
-        skipped_count=skips.count,
-    )
+    asked = Asked(connection, local, remote, durability, preserve, meter)
+    counting = asyncio.create_task(_count(asked)) if meter.listened else None
+    never: set[bytes] = set()
+    sent_bytes = 0
+    try:
+        for made in range(1, UPLOADS_MAX + 1):
+            attempt = _Attempt(asked, never, trusting=made < UPLOADS_MAX)
+            try:
+                return await attempt.run(root, sent_bytes)
+            except VOID as error:
+                if made == UPLOADS_MAX:
+                    raise
+                if isinstance(error, NotDurable):
+                    never.update(error.chunks)
+                    with suppress(CairnError):
+                        await connection.policies.learn(remote, refused=True)
+                sent_bytes += attempt.sent_bytes
+                meter.files = 0
+                meter.moved(-meter.bytes)
+        raise AssertionError("counted to the end")
+    finally:
+        if counting is not None:
+            counting.cancel()
+            await asyncio.gather(counting, return_exceptions=True)
 
 
-class PutTree:
+async def _count(asked: Asked) -> None:
+    """What there is to do, for those who watch."""
+    asked.meter.files_total, asked.meter.bytes_total = await on_disk(count, asked.local)
+
+
+class _Attempt:
     """One tree on its way."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        local: LocalPath,
-        remote: Path,
-        *,
-        durability: Durability | None,
-        preserve: bool,
-        tell: OnProgress | None,
-    ) -> None:
-        self._connection = connection
-        self._local = local
-        self._remote = remote
-        self._durability = durability
-        self._preserve = preserve
-        self._meter = Meter(connection.clock, tell)
-        self._plan = Plan(remote, self._look, preserve=preserve, umask=process_umask())
+    def __init__(self, asked: Asked, never: set[bytes], *, trusting: bool) -> None:
+        """Chunks in `never` are sent; `trusting`: others need not be, where the cluster has them."""
+        self.sent_bytes = 0
+        self._asked = asked
+        self._connection = asked.connection
+        self._never = never
+        self._plan = Plan(asked.remote, self._look, preserve=asked.preserve)
+        self._bases = Bases(asked.connection, asked.remote, trusting=trusting)
+        self._place: AtOnce | InDetachedTree | None = None
+        self._looked_at = 0
         self._done = dict.fromkeys(("enter", "symlink", "link"), 0)
-        self._sent_bytes = 0
-        self._commits = 0
-        self._last: CommitReply | None = None
         self._skips = Skips()
         self._gone: set[bytes] = set()
 
-    async def run(self) -> Tree:
-        """Move everything; `remote` is the tree's root itself afterwards."""
-        root = await on_disk(look, self._local)
-        if not root.directory:
-            raise NotADirectory("local: it is no directory", path=names.printable(root.path))
-        await self._begin(root)
-        counting = asyncio.create_task(self._count()) if self._meter.listened else None
+    async def run(self, root: Found, sent_bytes: int) -> Tree:
+        """Make it; so much was sent before. Raises what refused it: then nothing was changed."""
+        # What is in a commit that was looked at stays there as long as this is held.
+        hold = await self._connection.sessions.hold()
         running: list[asyncio.Task[None]] = []
         try:
+            await self._begin(root)
             async with aclosing(self._windows()) as windows:
-                async for window in windows:
+                async for window, alone in windows:
+                    self._place = self._place or await self._choose(alone)
                     before = running[-1] if running else None
-                    running.append(asyncio.create_task(self._put(window, before)))
-                    # One is committing, one is sending: more would only hold more.
+                    running.append(asyncio.create_task(self._put(window, self._place, before)))
+                    # One is being made, one is being sent: more would only hold more.
                     if len(running) > 1:
                         await running[0]
                         del running[0]
             for task in running:
                 await task
+            assert self._place is not None
+            reply = await self._place.finish()
         finally:
-            tasks = [*running, *([counting] if counting else [])]
-            for task in tasks:
+            for task in running:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        self._meter.finish()
-        assert self._last is not None
+            await asyncio.gather(*running, return_exceptions=True)
+            hold.release()
+        meter = self._asked.meter
+        meter.finish()
         return Tree(
-            files=self._meter.files,
+            files=meter.files,
             directories=self._done["enter"],
-            bytes=self._meter.bytes,
-            sent_bytes=self._sent_bytes,
-            commit=self._last.commit,
-            commits=self._commits,
+            bytes=meter.bytes,
+            sent_bytes=sent_bytes + self.sent_bytes,
+            commit=self._looked_at if reply is None else reply.commit,
+            commits=0 if reply is None else 1,
             skipped=tuple(self._skips.listed),
             skipped_count=self._skips.count,
             symlinks=self._done["symlink"],
@@ -159,202 +169,156 @@ class PutTree:
 
     async def _begin(self, root: Found) -> None:
         """See what is at the tree's place, and what is asked for there."""
-        await self._connection.policies.learn(self._remote)
-        [there] = (await stat_paths(self._connection, [self._remote], None, follow=True)).results
-        beside = await on_disk(partial(look_beside, root, follow=True)) if self._preserve else None
+        asked = self._asked
+        await self._connection.policies.learn(asked.remote)
+        stats = await stat_paths(self._connection, [asked.remote], None, follow=True)
+        self._looked_at, there = stats.commit, stats.results[0]
+        beside = await on_disk(partial(look_beside, root, follow=True)) if asked.preserve else None
         self._skips.add(root.path, () if beside is None else beside.lost)
         self._plan.begin(root, beside, there if isinstance(there, Entry) else None)
+
+    async def _choose(self, alone: bool) -> AtOnce | InDetachedTree:
+        """How it appears; `alone`: there is only one page of it."""
+        asked, plan = self._asked, self._plan
+        detached = plan.fresh and not (alone and not plan.closed)
+        changes = Changes(
+            preserve=asked.preserve,
+            umask=process_umask(),
+            durability=asked.durability,
+            final=plan.fresh,
+            detached=asked.remote if detached else None,
+        )
+        if not detached:
+            return AtOnce(self._connection.control, changes)
+        return await InDetachedTree.begin(self._connection.control, changes, plan.root)
 
     async def _look(self, paths: Sequence[Path]) -> Sequence[Entry | None]:
         """What is there; what cannot be looked at is for the commit to refuse."""
         found = await stat_paths(self._connection, paths, None, follow=False)
         return [one if isinstance(one, Entry) else None for one in found.results]
 
-    async def _count(self) -> None:
-        """What there is to do, for those who watch."""
-
-        def count() -> tuple[int, int]:
-            files, size = 0, 0
-            twins: set[tuple[int, int]] = set()
-            for found in scan(self._local):
-                if isinstance(found, Skipped) or found.kind != "file" or found.twins in twins:
-                    continue
-                if found.twins is not None:
-                    twins.add(found.twins)
-                files, size = files + 1, size + found.size
-            return files, size
-
-        self._meter.files_total, self._meter.bytes_total = await on_disk(count)
-
-    async def _windows(self) -> AsyncGenerator[Window, None]:
-        """What each commit will hold."""
-        found = scan(self._local)
-        while entries := await on_disk(_take, found, self._preserve):
+    async def _windows(self) -> AsyncGenerator[tuple[Window, bool], None]:
+        """What each page will hold, and whether there is only one."""
+        found = scan(self._asked.local)
+        while entries := await on_disk(take, found, self._asked.preserve):
+            taken: list[Taken] = []
             for entry in entries:
                 if isinstance(entry, Skipped):
                     self._skips.add(entry.path, [entry.reason])
-                elif entry[1] is not None:
-                    self._skips.add(entry[0].path, entry[1].lost)
-            for window in await self._plan.take([one for one in entries if not isinstance(one, Skipped)]):
-                yield window
-        for window in self._plan.end():
-            yield window
+                else:
+                    taken.append(entry)
+                    if entry[1] is not None:
+                        self._skips.add(entry[0].path, entry[1].lost)
+            for window in await self._plan.take(taken):
+                yield window, False
+        *more, last = self._plan.end()
+        for window in more:
+            yield window, False
+        yield last, last.number == 0
 
-    async def _put(self, window: Window, before: asyncio.Task[None] | None) -> None:
-        """One commit: send its chunks, wait for the commit before, make it."""
+    async def _put(
+        self, window: Window, place: AtOnce | InDetachedTree, before: asyncio.Task[None] | None
+    ) -> None:
+        """One page: send its chunks, wait for the page before, make it."""
         for made in range(1, UPLOADS_MAX + 1):
-            part = Part(self._meter)
+            part = Part(self._asked.meter)
             try:
-                await self._put_once(window, before, part)
+                await self._put_once(window, place, before, part)
             except VOID as error:
-                if made == UPLOADS_MAX:
+                if made == UPLOADS_MAX or not place.repeats:
                     raise
                 if isinstance(error, NotDurable):
+                    self._never.update(error.chunks)
                     with suppress(CairnError):
                         await self._connection.policies.learn(window.steps[0].path, refused=True)
                 part.undo()
             else:
                 return
 
-    async def _put_once(self, window: Window, before: asyncio.Task[None] | None, part: Part) -> None:
-        async with self._connection.upload(self._asked(window)) as upload:
-            planned = await self._operations(window, upload, part)
-            receipts = await upload.finish()
+    async def _put_once(
+        self, window: Window, place: AtOnce | InDetachedTree, before: asyncio.Task[None] | None, part: Part
+    ) -> None:
+        async with self._connection.upload(self._durability(window)) as upload:
+            try:
+                known, now = await self._bases.of(window)
+                reliance = Reliance(known, self._never)
+                contents = await self._send(window, upload, reliance, part)
+                receipts = await upload.finish()
+            finally:
+                self.sent_bytes += upload.sent_bytes
             if before is not None:
                 await asyncio.shield(before)
-            made = [(step, operations) for step, operations in planned if not self._has_lost(step)]
-            if not made:
-                return
-            await upload.hold.ready()
-            self._last = await commit(
-                self._connection.control,
-                [operation for _, operations in made for operation in operations],
-                session=upload.hold.session,
-                receipts=receipts,
-            )
-            self._commits += 1
-            self._sent_bytes += upload.sent_bytes
-            for step, _ in made:
+            operations: list[Operation] = []
+            for step, chunks in zip(window.steps, contents, strict=True):
+                if chunks is None or self._has_lost(step):
+                    continue
+                operations += place.changes.of(step, chunks, now.get(step.path))
                 if step.act in self._done:
                     self._done[step.act] += 1
+            await upload.hold.ready()
+            await place.add(window, operations, upload.hold.session, receipts, reliance.bases)
+            self._bases.made(window, contents, place)
 
-    def _asked(self, window: Window) -> Durability:
-        """The durability with which the chunks of a commit are sent: what the strictest directory asks."""
-        policies = self._connection.policies
-        guesses = {policies.guess(step.path, self._durability) for step in window.steps}
-        return max(guesses, key=DURABILITIES.index)
+    def _durability(self, window: Window) -> Durability:
+        """The durability with which the chunks of a page are sent: what the strictest directory asks."""
+        policies, asked = self._connection.policies, self._asked.durability
+        directories = {dirname(step.path): step.path for step in window.steps}
+        return max({policies.guess(path, asked) for path in directories.values()}, key=DURABILITIES.index)
 
-    async def _operations(
-        self, window: Window, upload: Upload, part: Part
-    ) -> list[tuple[Step, list[Operation]]]:
-        """Send what the files hold; give the operations of each step in the window's order."""
-        planned: list[tuple[Step, list[Operation]]] = []
-        for run in _runs(window.steps):
+    async def _send(self, window: Window, upload: Upload, reliance: Reliance, part: Part) -> list[_Content]:
+        """Send what the files hold; give each step's chunks in the window's order."""
+        contents: list[_Content] = []
+        for run in runs(window.steps):
             if run[0].act != "write":
-                planned.extend((step, self._plan.operations(step)) for step in run)
+                contents.extend(() for _ in run)
                 continue
-            contents = await on_disk(_read_all, run)
-            for step, chunks in zip(run, contents, strict=True):
-                sent = await self._send(step.found, chunks, upload, part)
+            for step, chunks in zip(run, await on_disk(read_all, run), strict=True):
+                sent = await self._send_file(step.found, chunks, upload, reliance, part)
                 if sent is None:
                     self._lose(step.found, step.path, GONE)
-                    continue
-                planned.append((step, [*self._plan.operations(step), self._target(step).operation(sent)]))
-                part.done()
-        return planned
+                else:
+                    part.done()
+                contents.append(sent)
+        return contents
+
+    async def _send_file(
+        self, found: Found, chunks: list[Hashed] | None, upload: Upload, reliance: Reliance, part: Part
+    ) -> _Content:
+        """Send one file's chunks; None says that they are too many, or too sparse, to have been read yet.
+
+        Gives what was sent, or None where the file is no longer there.
+        """
+        sent: list[ChunkRef] = []
+
+        async def send(hashed: Hashed) -> None:
+            chunk, content = hashed
+            if not reliance.covers(chunk):
+                await upload.add(chunk, content)
+            part.moved(chunk.size)
+            sent.append(ChunkRef(*chunk))
+
+        if chunks is not None:
+            for one in chunks:
+                await send(one)
+            return sent
+        try:
+            stream = await on_disk(open_regular, found.path)
+        except NotFound:
+            return None
+        with stream, local_errors(found.path):
+            async for one in chunks_of(stream):
+                await send(one)
+        return sent
 
     def _lose(self, found: Found, path: Path, reason: str) -> None:
-        """The file is gone; told once, also where its commit is made again."""
+        """The file is gone; told once, also where its page is made again."""
         if path not in self._gone:
             self._gone.add(path)
             self._skips.add(found.path, [reason])
 
     def _has_lost(self, step: Step) -> bool:
         """Whether it would be another name of a file that went away."""
-        if step.act != "link" or step.first not in self._gone:
+        if step.act != "link" or step.first is None or step.first.path not in self._gone:
             return False
         self._lose(step.found, step.path, "its file changed its names meanwhile")
         return True
-
-    async def _send(
-        self, found: Found, chunks: list[Hashed] | None, upload: Upload, part: Part
-    ) -> list[ChunkRef] | None:
-        """Send one file's chunks; None says that they are too many, or too sparse, to have been read yet.
-
-        Gives what was sent, or None where the file is no longer there.
-        """
-        if chunks is not None:
-            for chunk, content in chunks:
-                await upload.add(chunk, content)
-                part.moved(chunk.size)
-            return [ChunkRef(*chunk) for chunk, _ in chunks]
-        sent = []
-        try:
-            stream = await on_disk(open_regular, found.path)
-        except NotFound:
-            return None
-        with stream, local_errors(found.path):
-            async for chunk, content in chunks_of(stream):
-                await upload.add(chunk, content)
-                part.moved(chunk.size)
-                sent.append(ChunkRef(*chunk))
-        return sent
-
-    def _target(self, step: Step) -> Target:
-        beside = step.beside
-        return Target(
-            step.path,
-            durability=self._durability,
-            mode=self._plan.mode(step.found),
-            mtime_ns=None if beside is None else beside.mtime_ns,
-            attributes=None if beside is None else attributes_of(step.found, beside),
-            follow=False,
-        )
-
-
-def _take(found: Iterator[Found | Skipped], preserve: bool) -> list[_Taken | Skipped]:
-    """The next things, with what they have beside their content."""
-    taken: list[_Taken | Skipped] = []
-    room = _SCAN_XATTR_BYTES
-    for entry in found:
-        if isinstance(entry, Skipped):
-            taken.append(entry)
-        else:
-            try:
-                beside = look_beside(entry) if preserve else None
-            except NotFound:
-                taken.append(Skipped(entry.path, GONE))
-                continue
-            taken.append((entry, beside))
-            xattrs = (beside.xattrs if beside else None) or {}
-            room -= sum(len(name) + len(value) for name, value in xattrs.items())
-        if len(taken) >= _SCAN_ENTRIES or room < 0:
-            break
-    return taken
-
-
-def _runs(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """The steps in order, cut into runs: files that are read at one go, or all else."""
-    run: list[Step] = []
-    size = 0
-    for step in steps:
-        alike = run and (run[0].act == "write") == (step.act == "write")
-        if run and not (alike and len(run) < _READ_FILES and size + step.found.size <= _READ_BYTES):
-            yield run
-            run, size = [], 0
-        run.append(step)
-        size += step.found.size
-    if run:
-        yield run
-
-
-def _read_all(run: list[Step]) -> list[list[Hashed] | None]:
-    """The chunks of short files; None for one that is long or may have holes, or gone."""
-    contents: list[list[Hashed] | None] = []
-    for step in run:
-        found, content = step.found, None
-        if found.size <= SINGLE_MAX_BYTES and not found.sparse:
-            with suppress(NotFound):
-                content = read_short(found.path, SINGLE_MAX_BYTES)
-        contents.append(None if content is None else [hashed(view) for view in split(content)])
-    return contents

@@ -21,7 +21,9 @@ from cairnfs.errors import (
     Aborted,
     BeforeHorizon,
     CairnError,
+    Exists,
     IsADirectory,
+    NoSuchTree,
     NotADirectory,
     NotFound,
     RequestReused,
@@ -33,7 +35,7 @@ from cairnfs.ids import GROUPS, UserId
 from cairnfs.net.inprocess import InProcessTransport
 from cairnfs.net.serving import Caller, Context, application
 from cairnfs.net.transport import Transport
-from cairnfs.wire import codec, commits, directory, endpoints, problems, receipts, sessions
+from cairnfs.wire import codec, commits, detached, directory, endpoints, problems, receipts, sessions
 from cairnfs.wire.auth import WhoamiReply
 from cairnfs.wire.cluster import ClusterMap, FileserverInfo, StatusReply
 from cairnfs.wire.codec import Empty
@@ -64,6 +66,13 @@ class FakeCluster:
         self.times = (5000, 10000, 15000)
         self.trees: list[Tree] = [{b"/": Node(1, 0, "directory", mode=0o755)}]
         self.commit_sizes: list[int] = []
+        #: Operations in each page that was staged or put into a detached tree.
+        self.pages: list[int] = []
+        self.staged: dict[str, dict[int, commits.StageRequest]] = {}
+        self.detached: dict[str, Tree] = {}
+        self.extended: set[str] = set()
+        #: Chunks of which a base is not believed.
+        self.uncertain: set[bytes] = set()
         self.committed = asyncio.Event()
         self.hanging = asyncio.Event()
         self.refusals: list[CairnError] = []
@@ -280,6 +289,25 @@ class FakeCluster:
         cursor = f"{commit}:{last.hex()}" if len(rest) > request.limit else None
         return directory.WalkReply(commit=commit, incarnation=1, items=items, cursor=cursor)
 
+    async def open_many(
+        self, context: Context, request: directory.OpenManyRequest
+    ) -> directory.OpenManyReply:
+        commit, tree = self._at(request.at)
+        results = []
+        for one in request.files:
+            path = directory.PathText(path=one.path, path_b64=one.path_b64).raw()
+            node = tree.get(path)
+            if node is None or node.kind != "file":
+                error = NotFound() if node is None else IsADirectory()
+                results.append(directory.OpenResult(error=problems.from_error(error)))
+                continue
+            chunks = node.chunks[: directory.CONTENT_CHUNKS_MAX]
+            more = sum(chunk.size for chunk in chunks) if len(chunks) < len(node.chunks) else None
+            entry = self._entry(path, node)
+            opened = directory.Opened(entry=entry, chunks=chunks, next_start=more)
+            results.append(directory.OpenResult(opened=opened))
+        return directory.OpenManyReply(commit=commit, incarnation=1, results=results)
+
     async def open(self, context: Context, request: directory.OpenRequest) -> directory.OpenReply:
         commit, tree = self._at(request.at)
         path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()
@@ -335,8 +363,60 @@ class FakeCluster:
             raise answer
         return answer
 
-    def _commit(self, request: commits.CommitRequest) -> commits.CommitReply:
+    # detached trees
+
+    async def begin_tree(
+        self, context: Context, request: detached.BeginTreeRequest
+    ) -> detached.BeginTreeReply:
+        self.detached[request.request_id] = {b"/": Node(0, 0, "directory", mode=request.mode or 0o755)}
+        return detached.BeginTreeReply(tree=request.request_id)
+
+    async def extend_tree(
+        self, context: Context, request: detached.ExtendTreeRequest
+    ) -> detached.ExtendTreeReply:
+        if request.tree not in self.detached:
+            raise NoSuchTree
+        if request.request_id not in self.extended:
+            tree = dict(self.detached[request.tree])
+            proven = self._proven(request)
+            for operation in request.operations:
+                path = directory.PathText(path=operation.path, path_b64=operation.path_b64).raw()
+                if not isinstance(operation, commits.Link) and path in tree:
+                    raise Exists
+                self._names.apply(tree, operation, len(self.trees), proven)
+            self.detached[request.tree] = tree
+            self.extended.add(request.request_id)
+        self.pages.append(len(request.operations))
+        return detached.ExtendTreeReply(made=len(request.operations))
+
+    async def drop_tree(self, context: Context, request: detached.DropTreeRequest) -> detached.DropTreeReply:
+        return detached.DropTreeReply(dropped=self.detached.pop(request.tree, None) is not None)
+
+    def _attach(self, tree: Tree, operation: commits.Attach, number: int) -> commits.OperationResult:
+        path = directory.PathText(path=operation.path, path_b64=operation.path_b64).raw()
+        if path in tree:
+            raise Exists
+        inode = 0
+        for inside, node in self.detached.pop(operation.tree).items():
+            node.commit = number
+            inode = self._names.place(tree, path if inside == b"/" else path + inside, node).inode
+        return commits.OperationResult(inode=inode)
+
+    # staged pages
+
+    async def stage(self, context: Context, request: commits.StageRequest) -> commits.StageReply:
+        self.staged.setdefault(request.request_id, {})[request.page] = request
+        self.pages.append(len(request.operations))
+        return commits.StageReply(page=request.page)
+
+    def _proven(self, request: Any) -> set[bytes]:
+        """What receipts speak of, and what is in a base that the session needs still."""
         proven: set[bytes] = set()
+        for base in request.bases:
+            path = directory.PathText(path=base.path, path_b64=base.path_b64).raw()
+            tree = self.trees[base.at] if base.tree is None else self.detached.get(base.tree, {})
+            if path in tree:
+                proven.update(chunk.hash for chunk in tree[path].chunks if chunk.hash not in self.uncertain)
         boots = {server.number: server.boot for server in self.servers}
         for receipt in request.receipts:
             if request.session not in self.sessions:
@@ -346,9 +426,21 @@ class FakeCluster:
                 alive = [holder for holder in holding.holders if boots.get(holder.fileserver) == holder.boot]
                 if len(alive) >= required(self.copies, "majority"):
                     proven.update(chunk.hash for chunk in holding.chunks)
+        return proven
+
+    def _commit(self, request: commits.CommitRequest) -> commits.CommitReply:
         tree = dict(self.tree)
         number = len(self.trees)
-        results = [self._names.apply(tree, operation, number, proven) for operation in request.operations]
+        staged = self.staged.pop(request.request_id, {})
+        results: list[commits.OperationResult] = []
+        for page in (*(staged[number] for number in range(getattr(request, "staged", 0))), request):
+            proven = self._proven(page)
+            results = [
+                self._attach(tree, operation, number)
+                if isinstance(operation, commits.Attach)
+                else self._names.apply(tree, operation, number, proven)
+                for operation in page.operations
+            ]
         self.trees.append(tree)
         self.commit_sizes.append(len(request.operations))
         self.committed.set()

@@ -54,10 +54,10 @@ class Names:
                     return commits.OperationResult(inode=tree[path].inode)
                 raise Exists
             self._parents(tree, path, number, make=operation.parents)
-            return self._place(tree, path, Node(0, number, "directory", mode=operation.mode or 0o755))
+            return self.place(tree, path, Node(0, number, "directory", mode=operation.mode or 0o755))
         if isinstance(operation, commits.MakeSymlink):
             raw = from_text(operation.target, operation.target_b64)
-            return self._place(tree, path, Node(0, number, "symlink", size=len(raw), target=raw))
+            return self.place(tree, path, Node(0, number, "symlink", size=len(raw), target=raw))
         node = look(tree, path)
         if isinstance(operation, commits.SetAttributes):
             return commits.OperationResult(inode=node.inode, etag=f"1.{node.inode}.{node.commit}")
@@ -74,7 +74,7 @@ class Names:
         target = directory.PathText(path=operation.target, path_b64=operation.target_b64).raw()
         if isinstance(operation, commits.Link):
             node.linked = True
-            return self._place(tree, target, node)
+            return self.place(tree, target, node)
         if target in tree and not operation.replace:
             raise Exists
         for key in [path, *(key for key in tree if key.startswith(path + b"/"))]:
@@ -84,9 +84,10 @@ class Names:
     def _write(
         self, tree: Tree, path: bytes, operation: commits.Write, number: int, proven: set[bytes]
     ) -> commits.OperationResult:
-        if any(chunk.hash not in proven and chunk.hash != HOLE for chunk in operation.chunks):
-            raise NotDurable
         now = tree.get(path)
+        proven = proven | {HOLE} | {chunk.hash for chunk in (now.chunks if now is not None else ())}
+        if missing := [chunk.hash for chunk in operation.chunks if chunk.hash not in proven]:
+            raise NotDurable(chunks=missing)
         if now is not None and now.kind == "directory":
             raise IsADirectory
         if operation.expected == "none" and now is not None:
@@ -105,7 +106,7 @@ class Names:
             operation.mode or 0o644,
             operation.mtime_us or number,
         )
-        return self._place(tree, path, node)
+        return self.place(tree, path, node)
 
     def _parents(self, tree: Tree, path: bytes, number: int, *, make: bool) -> None:
         parent = path.rpartition(b"/")[0] or b"/"
@@ -113,11 +114,12 @@ class Names:
             if not make:
                 raise NotFound("a directory on the way is missing")
             self._parents(tree, parent, number, make=True)
-            self._place(tree, parent, Node(0, number, "directory", mode=0o755))
+            self.place(tree, parent, Node(0, number, "directory", mode=0o755))
         elif tree[parent].kind != "directory":
             raise NotADirectory
 
-    def _place(self, tree: Tree, path: bytes, node: Node) -> commits.OperationResult:
+    def place(self, tree: Tree, path: bytes, node: Node) -> commits.OperationResult:
+        """Give a node its name, and a number where it has none yet."""
         if node.inode == 0:
             self._inodes += 1
             node.inode = self._inodes
