@@ -13,7 +13,17 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Literal, TypeVar, overload
 
-from cairnfs.client import attributes, changing, copying_trees, links, listing, search, snapshots, xattrs
+from cairnfs.client import (
+    attributes,
+    changing,
+    copying_trees,
+    links,
+    listing,
+    publishing,
+    search,
+    snapshots,
+    xattrs,
+)
 from cairnfs.client import commit as commits
 from cairnfs.client import history as past
 from cairnfs.client.connection import Connection
@@ -163,6 +173,7 @@ class Filesystem:
     copy = changing.copy
     copy_tree = copying_trees.copy_tree
     restore = copying_trees.restore
+    publish = publishing.publish
     create_snapshot = snapshots.create_snapshot
     list_snapshots = snapshots.list_snapshots
     remove_snapshot = snapshots.remove_snapshot

@@ -86,6 +86,7 @@ class Client:
     put_file = blocking(Filesystem.put_file)
     get_file = blocking(Filesystem.get_file)
     put_tree = blocking(Filesystem.put_tree)
+    publish = blocking(Filesystem.publish)
     get_tree = blocking(Filesystem.get_tree)
     whoami = blocking(Filesystem.whoami)
     status = blocking(Filesystem.status)
