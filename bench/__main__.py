@@ -40,7 +40,7 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="run-", dir=asked.directory))
     began, load = time.monotonic(), os.getloadavg()[0]
     try:
-        figures, failures = _measure(directory, scale, asked.only)
+        figures, failures = _measure(directory, scale, asked)
     finally:
         if asked.keep:
             print(f"kept: {directory}", file=sys.stderr)
@@ -56,10 +56,10 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _measure(directory: Path, scale: Scale, only: list[str]) -> tuple[list[Figure], list[str]]:
+def _measure(directory: Path, scale: Scale, asked: argparse.Namespace) -> tuple[list[Figure], list[str]]:
     figures, failures = [], []
-    with Site(directory, scale) as site:
-        for name in only or SCENARIOS:
+    with Site(directory, scale, asked.beside) as site:
+        for name in asked.only or SCENARIOS:
             try:
                 figures += SCENARIOS[name](site)
             except Exception as error:  # noqa: BLE001 - the other figures are still wanted
@@ -78,8 +78,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, default=_RESULTS, help="where to work; its disk is what is measured"
     )
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        type=_mounted,
+        metavar="NAME=DIRECTORY",
+        help="copy the same files into a mounted volume of another system too; may be repeated",
+    )
     parser.add_argument("--keep", action="store_true", help="do not remove the cluster's directory")
     return parser.parse_args()
+
+
+def _mounted(text: str) -> tuple[str, Path]:
+    name, _, directory = text.partition("=")
+    if not name or not Path(directory).is_dir():
+        raise argparse.ArgumentTypeError("give NAME=DIRECTORY, a directory that is there")
+    return name, Path(directory)
 
 
 def _check_space(directory: Path, scale: Scale) -> None:

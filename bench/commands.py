@@ -5,6 +5,7 @@ What belongs here: a process, its peak, its end. What does not: what the command
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -23,22 +24,31 @@ class Ran:
 
     seconds: float
     peak_rss_bytes: int
+    output: bytes = b""
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], log: Path, *, fed_by: Sequence[str] | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    fed_by: Sequence[str] | None = None,
+    keep: Path | None = None,
 ) -> Ran:
-    """Run to the end, with the output of the command `fed_by` as its input. Raises OSError if it fails."""
+    """Run to the end, with the output of the command `fed_by` as its input. Raises OSError if it fails.
+
+    What it prints is dropped, unless there is a file `keep` to put it into.
+    """
     began = time.monotonic()
     feeder = None
-    with log.open("ab") as errors:
+    with log.open("ab") as errors, open(keep or os.devnull, "wb") as output:
         if fed_by is not None:
             feeder = subprocess.Popen(fed_by, stdout=subprocess.PIPE, stderr=errors, cwd=_home())
         process = subprocess.Popen(
             command,
             env=dict(environment),
             stdin=feeder.stdout if feeder is not None else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=errors,
         )
     if feeder is not None and feeder.stdout is not None:
@@ -52,7 +62,8 @@ def run(
                 each.wait()
     if process.returncode:
         raise OSError(f"{' '.join(command[:2])} ended with {process.returncode}; see {log}")
-    return Ran(time.monotonic() - began, peak)
+    seconds = time.monotonic() - began
+    return Ran(seconds, peak, b"" if keep is None else keep.read_bytes())
 
 
 def _watch(process: subprocess.Popen[bytes], deadline: float) -> int:

@@ -46,7 +46,7 @@ FULL = Scale(
     files=400,
     removals=500,
     entries=10_000,
-    large_bytes=256 * MIB,
+    large_bytes=1024 * MIB,
     stream_bytes=4096 * MIB,
 )
 QUICK = Scale(
@@ -74,10 +74,14 @@ class Outcome:
 class Site:
     """`with Site(directory, scale) as site:` has a cluster and clients until the end of the block."""
 
-    def __init__(self, directory: Path, scale: Scale) -> None:
-        """`directory` is empty; everything the bench writes is below it."""
+    def __init__(self, directory: Path, scale: Scale, beside: Sequence[tuple[str, Path]] = ()) -> None:
+        """`directory` is empty; everything the bench writes is below it, or below those of `beside`.
+
+        These are mounted volumes of other systems, by their names, to be measured in the same way.
+        """
         self.directory = directory
         self.scale = scale
+        self.beside = beside
         self.cluster = Cluster(directory)
         log = directory / "clients.log"
         self.crew = Crew(self.cluster.environment, log)

@@ -10,6 +10,7 @@ import http.client
 import os
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from blake3 import blake3
 
 import cairnfs
 from bench import content
-from bench.bursts import Burst, burst
+from bench.bursts import Burst, burst, parse
 from cairnfs.client import profile
 
 if TYPE_CHECKING:
@@ -59,6 +60,21 @@ def write(directory: str, prefix: str, seconds: float, most: int, start_at: floa
         cairn.write_file(f"{directory}/{prefix}{index}", os.urandom(_SMALL_BYTES))
 
     return burst(write_one, seconds=seconds, most=most, start_at=start_at).reply()
+
+
+def write_by_threads(
+    directory: str, threads: int, seconds: float, most: int, start_at: float
+) -> dict[str, object]:
+    """The same by threads of one client, at once."""
+    with ThreadPoolExecutor(threads) as pool:
+        given = [(directory, f"{thread}-", seconds, most, start_at) for thread in range(threads)]
+        bursts = [parse(reply) for reply in pool.map(lambda one: write(*one), given)]
+    return Burst(
+        min(each.began for each in bursts),
+        max(each.ended for each in bursts),
+        [time_us for each in bursts for time_us in each.times_us],
+        sum(each.units for each in bursts),
+    ).reply()
 
 
 def read(directory: str, names: list[str], seconds: float, start_at: float) -> dict[str, object]:
@@ -130,9 +146,16 @@ def make_tree(local: str, prefix: str, count: int, size: int) -> None:
 
 
 def put_tree(local: str, remote: str) -> dict[str, object]:
-    """Publish a local directory. Files as units."""
+    """Put a local directory. Files as units."""
     began = time.monotonic()
     put = client().put_tree(local, remote)
+    return Burst(began, time.monotonic(), [], put.files).reply()
+
+
+def publish(local: str, remote: str) -> dict[str, object]:
+    """Make a directory exactly the local one, in one commit. Files as units."""
+    began = time.monotonic()
+    put = client().publish(local, remote)
     return Burst(began, time.monotonic(), [], put.files).reply()
 
 
@@ -233,6 +256,7 @@ TASKS: dict[str, Callable[..., object]] = {
     "connect": connect,
     "mkdir": mkdir,
     "write": write,
+    "write_by_threads": write_by_threads,
     "read": read,
     "stat": stat,
     "names": names,
@@ -241,6 +265,7 @@ TASKS: dict[str, Callable[..., object]] = {
     "remove": remove,
     "make_tree": make_tree,
     "put_tree": put_tree,
+    "publish": publish,
     "write_until": write_until,
     "write_large": write_large,
     "read_large": read_large,

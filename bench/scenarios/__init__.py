@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.figures import Figure
-from bench.scenarios import chunks, large, looks, memory, names, publish, reads, streams, writes
+from bench.scenarios import chunks, large, looks, memory, names, publish, reads, streams, syncing, writes
 from bench.site import Site
 
 Scenario = Callable[[Site], list[Figure]]
@@ -21,6 +21,9 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rename": names.rename,
     "remove": names.remove,
     "publish": publish.publish,
+    "small-files": syncing.small_files,
+    "edits": syncing.edits,
+    "real-trees": syncing.real_trees,
     "large": large.large,
     "chunks": chunks.chunks,
     "stream-cli": streams.command_line,

@@ -22,11 +22,14 @@ def large(site: Site) -> list[Figure]:
         return site.run("read_large", [{"path": _PATH.format(number), "size": size}], together=False)
 
     written = site.figure(
-        f"write {size // MIB} MiB",
+        f"write {size // MIB:,} MiB",
         "MB/s",
         write,
         beside=site.limits.disk_write(size),
         note="Cairn writes three copies to the one disk",
     )
     site.crew.ask("check_large", path=_PATH.format(0), seed=1, size=size)
-    return [written, site.figure(f"read {size // MIB} MiB", "MB/s", read, beside=site.limits.loopback(size))]
+    return [
+        written,
+        site.figure(f"read {size // MIB:,} MiB", "MB/s", read, beside=site.limits.loopback(size)),
+    ]

@@ -6,7 +6,7 @@ import shutil
 
 from bench.bursts import Burst, parse, rate
 from bench.figures import MARKS, Figure
-from bench.samples import Runs, latency
+from bench.samples import Runs, latency, percentile
 from bench.scenarios.trees import FILE_BYTES
 from bench.site import Outcome, Site
 
@@ -27,15 +27,16 @@ def publish(site: Site) -> list[Figure]:
     name = f"publish {count:,} files"
     published = site.figure(name, "files/s", run, beside=site.limits.creates(count))
     times = [time for each in singles for time in each.times_us]
-    longest = "single commits meanwhile, longest"
+    slow = "single commits meanwhile, 99 of 100"
     waited = Figure(
-        name=longest,
+        name=slow,
         clients="python",
         unit="ms",
-        runs=Runs(tuple(max(each.times_us) / 1e3 for each in singles)),
+        runs=Runs(tuple(percentile(sorted(each.times_us), 0.99) / 1e3 for each in singles)),
         latency=latency(times),
-        mark=MARKS[longest],
-        note=f"{len(times):,} commits of one file, while the tree was published",
+        mark=MARKS[slow],
+        note=f"{len(times):,} commits of one file, while the tree was published; "
+        f"the longest took {max(times) / 1e3:.0f} ms",
     )
     return [published, waited]
 
@@ -48,7 +49,7 @@ def _once(site: Site, number: int, count: int) -> tuple[Outcome, Burst]:
     publisher, writer = site.crew.first(2)
     writer.order("write_until", directory=beside, stop=str(stop), seconds=_WITHIN_S)
     try:
-        publisher.order("put_tree", local=str(local), remote=f"/bench/publish-{number}")
+        publisher.order("publish", local=str(local), remote=f"/bench/publish-{number}")
         put = parse(publisher.reply())
     finally:
         stop.touch()

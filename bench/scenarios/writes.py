@@ -26,4 +26,17 @@ def write(site: Site) -> list[Figure]:
 
         name = f"write 4 KiB, {clients} client{'s' if clients > 1 else ''}"
         figures.append(site.figure(name, "files/s", run, beside=site.limits.fsyncs(clients)))
-    return figures
+    return [*figures, *(_threads(site, threads) for threads in _CLIENTS[1:])]
+
+
+def _threads(site: Site, threads: int) -> Figure:
+    """By threads of one client, whose requests it sends together."""
+
+    def run(number: int) -> Outcome:
+        directory = f"/bench/write-threads-{threads}-{number}"
+        site.crew.ask("mkdir", path=directory)
+        given = {"directory": directory, "threads": threads, "seconds": site.scale.seconds, "most": _MOST}
+        return site.run("write_by_threads", [given])
+
+    name = f"write 4 KiB, {threads} threads of 1 client"
+    return site.figure(name, "files/s", run, beside=site.limits.fsyncs(threads))
