@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from cairnfs.clock import Clock
 from cairnfs.errors import Busy, CairnError, Unavailable, Unreachable
-from cairnfs.ids import FileserverId, Hash
+from cairnfs.fileserver.disk import Buffer
+from cairnfs.fileserver.rows import Chunk
+from cairnfs.ids import FileserverId
 from cairnfs.net.calls import Calls
 from cairnfs.net.transport import Body
 from cairnfs.wire import chunks as wire
@@ -36,7 +38,7 @@ AVOID_HUNG_S = 5.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    chunks: Sequence[tuple[Hash, bytes]]
+    chunks: Sequence[Chunk]
     begin: int
     size: int
     answer: asyncio.Future[Holder]
@@ -63,7 +65,7 @@ class Forwarder:
         self._lanes: set[asyncio.Task[None]] = set()
         self._avoid_until = 0.0
 
-    def send(self, chunks: Sequence[tuple[Hash, bytes]], begin: int) -> asyncio.Future[Holder]:
+    def send(self, chunks: Sequence[Chunk], begin: int) -> asyncio.Future[Holder]:
         """Pass chunks on. The future gives the holder once they are fsynced there, or a CairnError."""
         answer: asyncio.Future[Holder] = asyncio.get_running_loop().create_future()
         # Who asked may have answered without this member: then nobody looks at the failure.
@@ -116,7 +118,7 @@ class Forwarder:
         return batch
 
     async def _request(self, batch: list[_Waiting]) -> Holder:
-        parts: list[bytes] = []
+        parts: list[Buffer] = []
         for waiting in batch:
             for digest, data in waiting.chunks:
                 parts += (wire.head(digest, len(data)), data)
@@ -149,6 +151,7 @@ class Forwarder:
                 waiting.answer.set_exception(error)
 
 
-async def _each(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _each(parts: Sequence[Buffer]) -> AsyncIterator[bytes | memoryview]:
+    """As they are: what a row was received into is what is sent."""
     for part in parts:
-        yield part
+        yield part if isinstance(part, bytes) else memoryview(part)

@@ -25,6 +25,7 @@ from cairnfs.errors import (
     Unavailable,
 )
 from cairnfs.fileserver import trouble
+from cairnfs.fileserver.disk import Buffer
 from cairnfs.fileserver.puts import Put
 from cairnfs.fileserver.room import Guest, Room
 from cairnfs.fileserver.store import Store
@@ -81,7 +82,7 @@ class Intake:
 
     async def store(
         self,
-        chunks: Sequence[tuple[Hash, bytes]],
+        chunks: Sequence[tuple[Hash, Buffer]],
         begin: int,
         *,
         rewrite: bool = False,

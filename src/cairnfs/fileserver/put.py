@@ -15,16 +15,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
-from blake3 import blake3
-
 from cairnfs.clock import Clock
 from cairnfs.core.durability import DURABILITIES, strongest
 from cairnfs.core.placement import group_of
-from cairnfs.errors import BadRequest, CairnError, HashMismatch, NoSpace, NotAMember, TooFewCopies
+from cairnfs.errors import BadRequest, CairnError, NoSpace, NotAMember, TooFewCopies
 from cairnfs.fileserver.backlog import Backlog
 from cairnfs.fileserver.receipts import Upload, Votes, receipt
-from cairnfs.fileserver.room import Guest
-from cairnfs.ids import FileserverId, Hash, SessionId
+from cairnfs.fileserver.rows import Chunk, receive
+from cairnfs.ids import FileserverId, SessionId
 from cairnfs.net.serving import Context
 from cairnfs.wire import chunks as wire
 from cairnfs.wire.receipts import Holder
@@ -34,15 +32,11 @@ if TYPE_CHECKING:
     from cairnfs.fileserver.intake import Intake
     from cairnfs.fileserver.membership import Membership
 
-Chunk = tuple[Hash, bytes]
-
 #: When enough members hold a put, so long the others may still join the receipt. A receipt without
 #: a member makes its groups dirty, so a healthy member that is a little late is worth the wait.
 GRACE_S = 0.2
 #: The answer leaves so long before the caller's deadline.
 MARGIN_S = 0.25
-#: Up to here hashing on the event loop (0.3 ms a MiB) is cheaper than the way to a thread and back.
-HASH_INLINE_BYTES = 2 * 1024 * 1024
 
 
 class Putting:
@@ -59,7 +53,7 @@ class Putting:
         """Store a row of chunks here and at the other members; answer once enough of them have fsynced."""
         upload = _upload(context)
         async with self._intake.room(context.headers) as guest:
-            chunks = await _receive(pieces, guest)
+            chunks = await receive(pieces, guest)
             await self._catch_up(context)
             votes = Votes(self._membership.copies(), upload.durability)
             shares = await self._shares(chunks, votes)
@@ -88,7 +82,7 @@ class Putting:
         """Store a row of chunks that a fellow member passes on."""
         begin = _number(context.headers.get(wire.BEGIN_HEADER, ""), wire.BEGIN_HEADER)
         async with self._intake.room(context.headers) as guest:
-            chunks = await _receive(pieces, guest)
+            chunks = await receive(pieces, guest)
             await self._intake.store(chunks, begin, cold=self._membership.read_elsewhere)
         return wire.ForwardReply(fileserver=self._membership.id, boot=self._intake.boot)
 
@@ -163,29 +157,6 @@ class Putting:
     async def _store(self, chunks: Sequence[Chunk], begin: int) -> Holder:
         await self._intake.store(chunks, begin, cold=self._membership.read_elsewhere)
         return Holder(self._membership.id, self._intake.boot)
-
-
-async def _receive(pieces: AsyncIterator[bytes], guest: Guest) -> list[Chunk]:
-    """All chunks of a row, each checked against its hash."""
-    deframer = wire.Deframer()
-    chunks: list[Chunk] = []
-    async for piece in pieces:
-        guest.seen_bytes += len(piece)
-        for digest, state, data in deframer.feed(piece):
-            if state != wire.CHUNK or not data:
-                raise BadRequest("a put holds chunks of at least one byte only")
-            large = len(data) > HASH_INLINE_BYTES
-            real = await asyncio.to_thread(_hash, data) if large else _hash(data)
-            if real != digest:
-                raise HashMismatch(f"the bytes of chunk {digest.hex()} hash to {real.hex()}")
-            chunks.append((digest, data))
-    guest.arrived = True
-    deframer.finish()
-    return chunks
-
-
-def _hash(data: bytes) -> bytes:
-    return blake3(data).digest()
 
 
 def _upload(context: Context) -> Upload:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 from cairnfs.clock import Clock
 from cairnfs.errors import Busy
+from cairnfs.net.asgi import Arrival
 
 #: Bytes of puts under way; more puts wait.
 HELD_MAX_BYTES = 96 * 1024 * 1024
@@ -25,16 +26,24 @@ _LOOK_S = 1.0
 
 
 class Guest:
-    """A put that holds room. Its reader adds to `seen_bytes`, and sets `arrived` at the body's end."""
+    """A put that holds room.
 
-    __slots__ = ("arrived", "began", "outed", "seen_bytes", "task")
+    Its reader adds to `seen_bytes`, or says in `arrival` who counts, and sets `arrived` at the body's end.
+    """
+
+    __slots__ = ("arrival", "arrived", "began", "outed", "seen_bytes", "task")
 
     def __init__(self, task: asyncio.Task[object] | None, began: float) -> None:
         self.task = task
         self.began = began
         self.seen_bytes = 0
+        self.arrival: Arrival | None = None
         self.arrived = False
         self.outed = False
+
+    def came_bytes(self) -> int:
+        """So much of the body has come."""
+        return self.seen_bytes if self.arrival is None else self.arrival.seen_bytes
 
     def out(self) -> None:
         """End the wait for its body."""
@@ -107,5 +116,5 @@ class Room:
             now = self._clock.monotonic()
             for guest in list(self._guests):
                 late_s = now - guest.began - GRACE_S
-                if not guest.arrived and not guest.outed and guest.seen_bytes < late_s * PACE_BYTES_S:
+                if not guest.arrived and not guest.outed and guest.came_bytes() < late_s * PACE_BYTES_S:
                     guest.out()

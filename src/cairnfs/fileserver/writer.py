@@ -114,6 +114,7 @@ class Writer:
     def _run(self) -> None:
         while batch := self._next():
             self._write(batch)
+            del batch  # what was written is not to be kept in memory until the next batch comes
 
     def _next(self) -> list[_Submission]:
         """What is written next: the longest waiting, at least one; nothing when it is time to stop."""

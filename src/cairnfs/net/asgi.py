@@ -34,6 +34,19 @@ _PROCESS = secrets.token_hex(6)
 _numbers = itertools.count(1)
 
 
+class Arrival(Protocol):
+    """A body on its way into one buffer."""
+
+    @property
+    def seen_bytes(self) -> int:
+        """So many are there."""
+        ...
+
+    async def until(self, count: int) -> None:
+        """Return when the first `count` bytes are there. Raises what the body raises."""
+        ...
+
+
 class Peer(Protocol):
     """The other end of a connection, as far as an application may know and touch it."""
 
@@ -56,6 +69,13 @@ class Peer(Protocol):
         """Send a whole answer of status 200 at once, if that can be done now; False: nothing was done.
 
         Content-Length is added. It saves a small answer half of its way through ASGI.
+        """
+        ...
+
+    def into(self, buffer: memoryview) -> Arrival | None:
+        """Let a body of announced length come straight into a buffer of that length; None: it cannot.
+
+        Only before anything of the body was read, and then nothing else may read it.
         """
         ...
 
@@ -116,12 +136,20 @@ class BodyPieces:
     or goes on after `announced_bytes`, or where the client went away within it.
     """
 
-    __slots__ = ("_done", "_limit", "_receive", "announced_bytes", "seen_bytes")
+    __slots__ = ("_done", "_limit", "_peer", "_receive", "announced_bytes", "seen_bytes")
 
-    def __init__(self, receive: Receive, *, limit_bytes: int | None, announced_bytes: int | None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        *,
+        limit_bytes: int | None,
+        announced_bytes: int | None,
+        peer: Peer | None = None,
+    ) -> None:
         if limit_bytes is not None and announced_bytes is not None and announced_bytes > limit_bytes:
             raise TooLarge(f"the body has {announced_bytes} bytes, at most {limit_bytes} are taken")
         self._receive = receive
+        self._peer = peer
         self._limit = limit_bytes
         self.announced_bytes = announced_bytes
         self._done = False
@@ -162,6 +190,32 @@ class BodyPieces:
         while not self._done:
             parts.append(await self._next())
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def into(self, buffer: memoryview) -> Arrival:
+        """Let the whole body come into a buffer of its announced length, without a copy where that can be."""
+        assert self.announced_bytes == len(buffer)
+        assert not self.seen_bytes
+        arrival = None if self._peer is None else self._peer.into(buffer)
+        return _Copied(self, buffer) if arrival is None else arrival
+
+
+class _Copied:
+    """A body that is copied into its buffer piece by piece, when somebody waits for it."""
+
+    __slots__ = ("_body", "_buffer")
+
+    def __init__(self, body: BodyPieces, buffer: memoryview) -> None:
+        self._body = body
+        self._buffer = buffer
+
+    @property
+    def seen_bytes(self) -> int:
+        return self._body.seen_bytes
+
+    async def until(self, count: int) -> None:
+        while (at := self._body.seen_bytes) < count:
+            piece = await anext(self._body)
+            self._buffer[at : at + len(piece)] = piece
 
 
 def peer_of(scope: Scope) -> Peer | None:

@@ -125,17 +125,17 @@ class Connection(asyncio.Protocol):
         self._exchange = Exchange(self)
         return self._exchange
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Send bytes, whatever waits already; a connection that is gone swallows them."""
         assert self._transport is not None
         self._transport.write(data)
 
-    async def send(self, body: AsyncIterator[bytes], *, chunked: bool) -> None:
+    async def send(self, body: AsyncIterator[bytes | memoryview], *, chunked: bool) -> None:
         """Send a body as it is produced. Raises Gone, and whatever the producer raises."""
         try:
             async for piece in body:
                 if chunked and piece:
-                    self.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    self.write(b"".join((b"%x\r\n" % len(piece), piece, b"\r\n")))
                 else:
                     self.write(piece)
                 await self._room()

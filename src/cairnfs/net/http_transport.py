@@ -120,10 +120,10 @@ def _announced(headers: Mapping[str, str]) -> bool:
     return any(name.lower() == "content-length" for name in headers)
 
 
-async def _slices(body: bytes) -> AsyncIterator[bytes]:
+async def _slices(body: bytes) -> AsyncIterator[memoryview]:
     view = memoryview(body)
     for at in range(0, len(body), PIECE_BYTES):
-        yield bytes(view[at : at + PIECE_BYTES])
+        yield view[at : at + PIECE_BYTES]
 
 
 class _Answer:

@@ -115,6 +115,9 @@ class _Exchange:
         """Nothing is saved here."""
         return False
 
+    def into(self, buffer: memoryview) -> None:
+        """There is nothing but pieces here."""
+
     def cut(self) -> None:
         """The application breaks the connection."""
         self._break(OutcomeUnknown(f"{self._request.origin} broke off its answer"))
@@ -139,7 +142,7 @@ class _Exchange:
             self._break(error)
             self.leave()
             return {"type": "http.disconnect"}
-        return {"type": "http.request", "body": piece, "more_body": True}
+        return {"type": "http.request", "body": bytes(piece), "more_body": True}
 
     async def _send(self, message: Message) -> None:
         if self.gone or self._whole:

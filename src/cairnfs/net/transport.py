@@ -20,7 +20,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Body = bytes | AsyncIterator[bytes]
+#: What is sent from views of a buffer is not to change before the answer is there.
+Body = bytes | AsyncIterator[bytes | memoryview]
 
 #: For whom a door inside this process asks. Only the in-process transport heeds it, as the address that
 #: the application sees; over a network it says nothing.

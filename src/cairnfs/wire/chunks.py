@@ -80,6 +80,19 @@ def head(chunk: Hash, length: int, state: int = CHUNK) -> bytes:
     return _HEAD.pack(chunk, state, length)
 
 
+def frame_at(row: bytes | bytearray | memoryview, at: int) -> tuple[Hash, int, int]:
+    """(hash, state, length) of the frame that begins at `at`; its payload comes after HEAD_BYTES.
+
+    Raises LengthMismatch where the row ends before, TooLarge for a chunk over 4 MiB.
+    """
+    if len(row) - at < HEAD_BYTES:
+        raise LengthMismatch("the body ended inside a chunk")
+    digest, state, length = _HEAD.unpack_from(row, at)
+    if length > CHUNK_MAX_BYTES:
+        raise TooLarge(f"a chunk has at most {CHUNK_MAX_BYTES} bytes")
+    return Hash(digest), state, length
+
+
 class Deframer:
     """Cuts an incoming row into frames, holding at most one unfinished frame."""
 

@@ -9,6 +9,7 @@ Handlers, by the endpoint's `frames`:
 - `""`: `async def handler(context: Context, request: Q) -> A`
 - `"request"`: `async def handler(context: Context, pieces: AsyncIterator[bytes]) -> A`. The pieces are
   the body as it arrives (up to about 320 KiB each, none empty); feed them to `wire.chunks.Deframer`.
+  Where `pieces.announced_bytes` is known, `pieces.into(buffer)` has them come straight into a buffer instead.
   They raise TooLarge past the endpoint's limit and LengthMismatch where the body is shorter or longer
   than announced or the client goes away. A handler may answer or raise before it has read everything.
 - `"reply"`: `async def handler(context: Context, request: Q) -> Pieces | bytes`. Errors raised before it

@@ -21,6 +21,7 @@ from cairnfs.clock import Clock
 from cairnfs.errors import BadRequest, CairnError, TooLarge
 from cairnfs.net import asgi
 from cairnfs.net.asgi import RawHeaders
+from cairnfs.net.serving.line import Arriving, Line
 from cairnfs.wire import codec, problems
 
 #: Request line and headers together.
@@ -109,6 +110,10 @@ class ConnectionPeer:
             cycle.on_response()
         return True
 
+    def into(self, buffer: memoryview) -> Arriving | None:
+        """See Peer."""
+        return self._connection.receive_into(self._cycle, buffer)
+
     def cut(self) -> None:
         """Reset the connection."""
         self._cycle.disconnected = True
@@ -146,6 +151,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answered_at: float | None = None
         self._paused_at: float | None = None
         self._refusal: CairnError | None = None
+        self.line: Line | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or drop it where there are too many."""
@@ -154,7 +160,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.turnstile.turned_away += 1
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Feed the parser; refuse what is not HTTP or over the limits."""
         if self.transport.is_closing():
             return
@@ -217,6 +223,32 @@ class BoundedProtocol(HttpToolsProtocol):
         peer: Any = ConnectionPeer(self, self.cycle)
         self.scope["extensions"] = {asgi.PEER: peer}
 
+    def receive_into(self, cycle: RequestResponseCycle, buffer: memoryview) -> Arriving | None:
+        """Let the body of the present message go into a buffer of its announced length; None: it cannot."""
+        if cycle is not self.cycle or cycle.disconnected or self.line is None:
+            return None
+        have = len(cycle.body)
+        arriving = Arriving(buffer, have)
+        buffer[:have] = cycle.body
+        cycle.body = bytearray()
+        if cycle.waiting_for_100_continue:
+            cycle.waiting_for_100_continue = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if have < len(buffer):
+            self.line.direct(arriving)
+        self.flow.resume_reading()
+        return arriving
+
+    def on_direct(self) -> None:
+        """Some of a body came past the parser."""
+        self._heard_at = self._clock.monotonic()
+
+    def on_direct_complete(self) -> None:
+        """All of it has: the next message is a new parser's."""
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.on_message_complete()
+
     def on_message_complete(self) -> None:
         """The body is whole."""
         self._in_body = False
@@ -226,6 +258,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The answer is out; the body may still be coming in and is thrown away."""
         if self._in_body:
             self._answered_at = self._clock.monotonic()
+            if self.line is not None:
+                self.line.discard()
         super().on_response_complete()
 
     def pause_writing(self) -> None:

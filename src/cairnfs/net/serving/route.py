@@ -90,7 +90,7 @@ class Route:
         if self._gives_events:
             await self._stream(exchange, receive, context, began)
             return
-        body = self._body(headers, receive)
+        body = self._body(exchange, receive)
         hold = Hold(self._bodies)
         handed_over = False
         try:
@@ -137,9 +137,15 @@ class Route:
         if self._standing is not None and caller is not None:
             await self._standing(self.endpoint, caller)
 
-    def _body(self, headers: Headers, receive: Receive) -> BodyPieces:
+    def _body(self, exchange: Exchange, receive: Receive) -> BodyPieces:
+        headers = exchange.headers
         announced = headers.announced()
-        body = BodyPieces(receive, limit_bytes=self.endpoint.body_max_bytes, announced_bytes=announced)
+        body = BodyPieces(
+            receive,
+            limit_bytes=self.endpoint.body_max_bytes,
+            announced_bytes=announced,
+            peer=asgi.peer_of(exchange.scope),
+        )
         if self._has_body and (announced or b"transfer-encoding" in headers.raw):
             media = headers.raw.get(b"content-type", b"")
             if media != self._media and media.partition(b";")[0].strip().lower() != self._media:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import ipaddress
 import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import structlog
 import uvicorn
@@ -23,6 +23,7 @@ from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Conflict
 from cairnfs.net import tls as tls_files
 from cairnfs.net.asgi import ASGIApp
+from cairnfs.net.serving.line import SHARED_BYTES, Line
 from cairnfs.net.serving.protocol import CONNECTIONS_MAX, BoundedProtocol, Turnstile
 from cairnfs.net.tls import TlsFiles
 
@@ -69,7 +70,12 @@ class Server:
         self._clock = clock or SystemClock()
         context = None if tls is None else tls_files.server_context(tls)
         self._turnstile = Turnstile()
-        connection = functools.partial(BoundedProtocol, clock=self._clock, turnstile=self._turnstile)
+        shared = memoryview(bytearray(SHARED_BYTES))
+
+        def connection(*given: Any, **named: Any) -> Line:
+            protocol = BoundedProtocol(*given, **named, clock=self._clock, turnstile=self._turnstile)
+            return Line(protocol, shared)
+
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 app,
