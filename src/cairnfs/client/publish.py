@@ -19,8 +19,9 @@ from cairnfs.client.connection import Connection
 from cairnfs.client.local_files import LocalPath, look
 from cairnfs.client.progress import Meter
 from cairnfs.client.publish_look import Looked, Looking
+from cairnfs.client.publish_read import Shifted
 from cairnfs.client.publish_rows import actions_of, rows_after
-from cairnfs.client.publish_send import Asked, Sending, Shifted
+from cairnfs.client.publish_send import Sending
 from cairnfs.client.record import Pair, Record, Torn, state_dir
 from cairnfs.client.resolving import Resolved, resolve
 from cairnfs.client.results import Action, Durability, OnProgress, Published
@@ -169,12 +170,8 @@ class Publish:
     async def _send(self, looked: Looked) -> CommitReply:
         wanted = self._wanted
         self._meter.enter("sending")
-        self._meter.files = self._meter.bytes = 0
         self._meter.files_total, self._meter.bytes_total = looked.to_send
-        asked = Asked(looked.path, looked.since, looked.incarnation, wanted.durability, wanted.message)
-        sending = Sending(
-            self._connection, asked, looked.changes, looked.plan, self._meter, looked.chunks_there
-        )
+        sending = Sending(self._connection, looked, self._meter, wanted.durability, wanted.message)
         try:
             reply = await sending.run()
         finally:

@@ -23,6 +23,7 @@ from cairnfs.client.publish_compare import Change, Comparison, Counts, There, Wa
 from cairnfs.client.publish_plan import PublishPlan
 from cairnfs.client.record import Known, Pair, content_of
 from cairnfs.client.resolving import Resolved
+from cairnfs.client.results import Durability
 from cairnfs.client.skips import Skips
 from cairnfs.client.walk_merge import Met, WalkMerge
 from cairnfs.client.workers import on_disk
@@ -82,14 +83,28 @@ class Looked:
         ]
         return len(sizes), sum(sizes)
 
-    def plan(self) -> PublishPlan:
-        """The operations of these changes, from the beginning."""
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is there yet: the first change makes the top."""
+        return bool(self.changes) and not self.changes[0].path
+
+    def plan(self, durability: Durability | None, *, detached: bool = False) -> PublishPlan:
+        """The operations of these changes, from the beginning; `detached`: in a tree of its own."""
         directories = dict(self.comparison.directories)
         if self.preserve:
             directories[b""] = self.top
         return PublishPlan(
-            self.path, preserve=self.preserve, closed=self.comparison.closed, directories=directories
+            Path(b"/") if detached else self.path,
+            preserve=self.preserve,
+            closed=self.comparison.closed,
+            directories=directories,
+            durability=durability,
+            final=detached,
         )
+
+    def below(self, path: bytes) -> Path:
+        """The path of something in the remote directory."""
+        return Path(self.path.rstrip(b"/") + b"/" + path)
 
     async def chunks_there(self, at: int) -> KnownChunks:
         """Chunks that files of the remote tree have, with these as bases as of the commit `at`."""
@@ -102,7 +117,7 @@ class Looked:
         elif self.pair is not None:
             long = await on_disk(self._learn_rows, self.pair.known(), chunks, at)
             for path in long[:_LOOKED_UP_MAX]:
-                await learn_present(self.connection, self._below(path), chunks)
+                await learn_present(self.connection, self.below(path), chunks)
         return chunks
 
     def _learn_rows(self, rows: Iterable[Known], chunks: KnownChunks, at: int) -> list[bytes]:
@@ -124,11 +139,8 @@ class Looked:
         return long
 
     def _base(self, path: bytes, at: int) -> Base:
-        text, base64 = names.to_text(self._below(path))
+        text, base64 = names.to_text(self.below(path))
         return Base(path=text, path_b64=base64, at=at)
-
-    def _below(self, path: bytes) -> Path:
-        return Path(self.path.rstrip(b"/") + b"/" + path)
 
 
 class Looking:

@@ -16,6 +16,7 @@ from cairnfs.client.local_files import Found
 from cairnfs.client.local_walk import Here
 from cairnfs.client.publish_compare import Change
 from cairnfs.client.put_plan import attributes_of
+from cairnfs.client.results import Durability
 from cairnfs.errors import NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
@@ -46,11 +47,16 @@ class PublishPlan:
         preserve: bool,
         closed: Mapping[bytes, int],
         directories: Mapping[bytes, Here],
+        durability: Durability | None = None,
+        final: bool = False,
     ) -> None:
         """`closed`: remote modes of directories that stay and have to be opened; see `Comparison`.
 
-        `directories`: with `preserve`, all local ones.
+        `directories`: with `preserve`, all local ones. `final`: as in a detached tree, nothing has to be
+        opened, and what directories get is theirs from the beginning.
         """
+        self._durability = durability
+        self._final = final
         self._remote = remote.rstrip(b"/")
         self._preserve = preserve
         self._closed = dict(closed)
@@ -72,7 +78,8 @@ class PublishPlan:
             return
         if change.act == "link":
             first, first_base64 = self._text(change.first or b"")
-            yield Link(path=first, path_b64=first_base64, target=path, target_b64=base64, replace=True)
+            replace = there is not None and not change.clear
+            yield Link(path=first, path_b64=first_base64, target=path, target_b64=base64, replace=replace)
         elif here.kind == "directory":
             yield from self._directory(change, here, path, base64)
         elif here.kind == "symlink":
@@ -82,21 +89,36 @@ class PublishPlan:
         else:
             yield self._write(change, here, path, base64, chunks)
 
+    def top(self, change: Change) -> MakeDirectory:
+        """What makes the top of a new tree."""
+        assert change.here is not None
+        return self._made(change, change.here)
+
     def end(self) -> Iterator[Operation]:
         """What directories get when everything in them is done, the deepest first."""
         for inside in sorted(self._last, key=lambda path: path.count(b"/"), reverse=True):
             yield self._set(*self._text(inside), self._last[inside])
 
     def _directory(self, change: Change, here: Here, path: str, base64: str | None) -> Iterator[Operation]:
-        mode = here.status.st_mode & _PLAIN
-        if change.act == "make":
-            # The top's own way may be missing; it is not looked after, but what is in it.
-            top = not change.path
-            yield MakeDirectory(path=path, path_b64=base64, mode=mode | _OWNER_ALL, parents=top)
-            if self._preserve or mode | _OWNER_ALL != mode:
-                self._last[change.path] = self._attributes(change, here)
-        else:
+        if change.act != "make":
             self._last[change.path] = self._attributes(change, here)
+            return
+        if self._final:
+            yield self._made(change, here)
+            return
+        mode = here.status.st_mode & _PLAIN
+        # The way to the top may be missing.
+        yield MakeDirectory(path=path, path_b64=base64, mode=mode | _OWNER_ALL, parents=not change.path)
+        if self._preserve or mode | _OWNER_ALL != mode:
+            self._last[change.path] = self._attributes(change, here)
+
+    def _made(self, change: Change, here: Here) -> MakeDirectory:
+        """The directory with all that it gets."""
+        path, base64 = self._text(change.path)
+        attributes = self._attributes(change, here) if self._preserve else None
+        return MakeDirectory(
+            path=path, path_b64=base64, mode=here.status.st_mode & _PLAIN, attributes=attributes
+        )
 
     def _symlink(self, change: Change, here: Here, path: str, base64: str | None) -> Iterator[Operation]:
         attributes = self._attributes(change, here) if self._preserve else None
@@ -110,7 +132,7 @@ class PublishPlan:
             path_b64=base64,
             target=target,
             target_b64=target_base64,
-            replace=True,
+            replace=change.act == "write",
             attributes=attributes,
         )
 
@@ -131,12 +153,15 @@ class PublishPlan:
             mtime_sub_ns=0 if attributes is None else attributes.mtime_sub_ns,
             attributes=attributes,
             follow=False,
+            durability=self._durability,
         )
 
     def _open(self, change: Change) -> Iterator[Operation]:
         """See that one comes to what is in the directories above, and that they are right afterwards."""
         up = change.path.rpartition(b"/")[0]
         here = self._directories.get(up)
+        if self._final:
+            return
         if here is not None and up not in self._last and change.act in ("remove", "make", "link"):
             self._last[up] = self._attributes(None, here)
         if not self._closed:
