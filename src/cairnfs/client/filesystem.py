@@ -28,7 +28,7 @@ from cairnfs.client import commit as commits
 from cairnfs.client import history as past
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_file import get_file
-from cairnfs.client.get_tree import GetTree
+from cairnfs.client.get_tree import get_tree
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.people import People
@@ -38,8 +38,8 @@ from cairnfs.client.reading import Reader, Version, open_version
 from cairnfs.client.results import Durability, OnProgress, Tree, Written
 from cairnfs.client.sources import Content
 from cairnfs.client.writing import Target, Writer, write_file
-from cairnfs.errors import BadRange, BadRequest, CairnError, NotADirectory
-from cairnfs.wire import auth, cluster, endpoints, names
+from cairnfs.errors import BadRange, BadRequest, CairnError
+from cairnfs.wire import auth, cluster, endpoints
 from cairnfs.wire.commits import SettleReply
 from cairnfs.wire.directory import Entry
 from cairnfs.wire.endpoints import Endpoint
@@ -276,24 +276,13 @@ class Filesystem:
         preserve: bool = False,
         progress: OnProgress | None = None,
     ) -> Tree:
-        """Get everything below `remote`, as of one commit, below a local directory, made if missing."""
-        path = as_path(remote)
-        stats = await listing.stat_paths(self.connection, [path], as_at(at), follow=True)
-        root = stats.results[0]
-        if isinstance(root, CairnError):
-            raise root
-        if root.kind != "directory":
-            raise NotADirectory("it is a file, not a directory", path=names.printable(path))
-        tree = GetTree(
-            self.connection,
-            path,
-            local,
-            commit=stats.commit,
-            incarnation=stats.incarnation,
-            preserve=preserve,
-            tell=progress,
+        """Get everything below `remote`, as of one commit, below a local directory, made if missing.
+
+        What is there and equal stays as it is; nothing is removed.
+        """
+        return await get_tree(
+            self.connection, as_path(remote), local, at=as_at(at), preserve=preserve, tell=progress
         )
-        return await tree.run(root)
 
     @property
     def people(self) -> People:

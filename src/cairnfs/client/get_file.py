@@ -43,7 +43,7 @@ async def get_file(
     """The file at `path` becomes the local file."""
     await on_disk(require_nameable, local)
     version = await open_version(connection, path, at)
-    meter = Meter(connection.clock, tell)
+    meter = Meter(connection.clock, tell, "receiving")
     meter.files_total, meter.bytes_total = 1, version.size
     before = connection.downloads.received_bytes
     skips = Skips()

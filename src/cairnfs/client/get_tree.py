@@ -11,27 +11,31 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_attributes import KeptAtCommit, Unfinished, finish
 from cairnfs.client.getting import Getting
-from cairnfs.client.listing import walk_pages
+from cairnfs.client.listing import stat_paths, walk_pages
 from cairnfs.client.local_attributes import Kept
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.local_naming import Capabilities, require_nameable
 from cairnfs.client.local_places import Aside, make_inside, make_root
 from cairnfs.client.progress import Meter
 from cairnfs.client.record import Known, Pair, Record, content_of
-from cairnfs.client.recording import WAITING_MAX, Recording, Remembered, Row
+from cairnfs.client.recording import WAITING_MAX, Recording, Remembered, Row, record_of
 from cairnfs.client.results import OnProgress, Tree
 from cairnfs.client.skips import Skips
+from cairnfs.client.unchanged import Unchanged
 from cairnfs.client.wanted import First, Trust, Wanted, is_long
 from cairnfs.client.workers import on_disk
+from cairnfs.errors import CairnError, NotADirectory
 from cairnfs.ids import Path
 from cairnfs.wire.directory import Entry, WalkItem, WalkReply
+from cairnfs.wire.names import printable
 
 WORKERS = 3
 #: Short files that are fetched, and written, at one go.
@@ -58,10 +62,12 @@ class GetTree:
         record: Record | None = None,
         trust: Trust | None = None,
         aside: Aside | None = None,
+        exact: bool = False,
     ) -> None:
         """`commit` is the one that is read, of that incarnation; `remote` is a directory there.
 
         `record` tells what is here already. Without `aside` directories and files stand in each other's way.
+        `exact`: where there is more here than there is to be, that counts as a difference.
         """
         self._connection = connection
         self._remote = remote
@@ -69,11 +75,13 @@ class GetTree:
         self._commit = commit
         self._incarnation = incarnation
         self._beside = KeptAtCommit(connection, commit, follow=False) if preserve else None
-        self._meter = Meter(connection.clock, tell)
+        self._meter = Meter(connection.clock, tell, "receiving")
         self._skips = Skips()
         self._record = record
         self._trust = trust or Trust()
         self._aside = aside
+        self._exact = exact
+        self._pair: Pair | None = None
         self._directories = 0
         self._firsts: dict[int, First] = {}
         self._queue: asyncio.Queue[list[Wanted] | None] = asyncio.Queue(_QUEUE_MAX)
@@ -83,9 +91,52 @@ class GetTree:
 
     async def run(self, root: Entry) -> Tree:
         """Get everything; `local` is the tree's root itself afterwards."""
+        hold = await self._connection.sessions.hold(self._commit)
+        try:
+            there = await self._look()
+            if there is None:
+                there = await self._get_all(root)
+        finally:
+            hold.release()
+        self._meter.finish()
+        return there
+
+    async def _look(self) -> Tree | None:
+        """What is here, where the record tells that nothing is to be done."""
+        if self._record is None:
+            return None
+        with suppress(OSError):
+            self._pair = await on_disk(self._record.pair, self._local, self._remote)
+        if self._pair is None or not self._trust.record:
+            return None
+        self._meter.enter("looking")
+        found = await Unchanged(
+            self._connection,
+            self._pair,
+            self._remote,
+            commit=self._commit,
+            incarnation=self._incarnation,
+            preserve=self._beside is not None,
+            exact=self._exact,
+            meter=self._meter,
+        ).look()
+        if found is None:
+            self._meter.files = self._meter.bytes = 0
+            self._meter.enter("receiving")
+            return None
+        return Tree(
+            files=found.files,
+            directories=found.directories,
+            bytes=found.size,
+            commit=self._commit,
+            symlinks=found.symlinks,
+            links=found.links,
+            unchanged=found.files,
+        )
+
+    async def _get_all(self, root: Entry) -> Tree:
         downloads, getting = self._connection.downloads, self._getting
         received, cached = downloads.received_bytes, downloads.cached_bytes
-        hold = await self._connection.sessions.hold(self._commit)
         try:
             await self._require_nameable()
             await self._work(root)
@@ -94,8 +145,6 @@ class GetTree:
         finally:
             if self._recording is not None:
                 await on_disk(self._recording.abandon)
-            hold.release()
-        self._meter.finish()
         return Tree(
             files=self._meter.files,
             directories=self._directories,
@@ -240,7 +289,7 @@ class GetTree:
         """Look up what the record knows, and begin the next one."""
 
         def begin() -> Pair:
-            pair = record.pair(self._local, self._remote)
+            pair = self._pair or record.pair(self._local, self._remote)
             if pair.incarnation == self._incarnation:
                 self._remembered = Remembered(pair)
             return pair
@@ -285,6 +334,54 @@ class GetTree:
             if self._recording.waiting <= WAITING_MAX:
                 return
             await self._connection.clock.sleep(0.05)
+
+
+class Root(NamedTuple):
+    """A remote directory as of a commit of an incarnation."""
+
+    entry: Entry
+    commit: int
+    incarnation: int
+
+
+async def find_root(connection: Connection, remote: Path, at: str | None) -> Root:
+    """The directory to be got. Raises NotFound, NotADirectory, Forbidden."""
+    stats = await stat_paths(connection, [remote], at, follow=True)
+    entry = stats.results[0]
+    if isinstance(entry, CairnError):
+        raise entry
+    if entry.kind != "directory":
+        raise NotADirectory("it is a file, not a directory", path=printable(remote))
+    return Root(entry, stats.commit, stats.incarnation)
+
+
+async def get_tree(
+    connection: Connection,
+    remote: Path,
+    local: LocalPath,
+    *,
+    at: str | None,
+    preserve: bool,
+    tell: OnProgress | None,
+) -> Tree:
+    """Get everything below `remote`, as of one commit. Raises NotFound, NotADirectory, BadName."""
+    root = await find_root(connection, remote, at)
+    record = await record_of(connection)
+    tree = GetTree(
+        connection,
+        remote,
+        local,
+        commit=root.commit,
+        incarnation=root.incarnation,
+        preserve=preserve,
+        tell=tell,
+        record=record,
+    )
+    try:
+        return await tree.run(root.entry)
+    finally:
+        if record is not None:
+            await on_disk(record.close)
 
 
 def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

@@ -14,13 +14,23 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
+from cairnfs.client.caller import caller_of
+from cairnfs.client.connection import Connection
 from cairnfs.client.local_files import Kind
-from cairnfs.client.record import RACY_NS, Known, Pair, Torn, Writer, known, walk_key
+from cairnfs.client.record import RACY_NS, Known, Pair, Record, Torn, Writer, known, state_dir, walk_key
 from cairnfs.client.workers import on_disk
 
 #: Rows that wait for others before them; then there is nothing more taken on.
 WAITING_MAX = 20_000
 _FLUSHED = 1000
+
+
+async def record_of(connection: Connection) -> Record | None:
+    """The record of the caller on this machine; None where who that is cannot be told. To be closed."""
+    caller = await caller_of(connection.control.tokens)
+    if caller is None:
+        return None
+    return Record.open(state_dir() / "records", caller.cluster_id, caller.user_id, clock=connection.clock)
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +55,7 @@ class Recording:
     def __init__(self, pair: Pair, commit: int, incarnation: int, *, kept: bool) -> None:
         self._root = pair.local
         self._rows: deque[Row] = deque()
+        self._finished = False
         self._stack = ExitStack()
         self._writer: Writer = self._stack.enter_context(pair.writer(commit, incarnation, kept=kept))
 
@@ -76,11 +87,13 @@ class Recording:
         while self._rows:
             assert self._rows[0].done
             await self.flush(all_of_them=True)
+        self._finished = True
         await on_disk(self._stack.close)
 
     def abandon(self) -> None:
         """Leave the record as it was; after `finish` this does nothing."""
-        self._writer.abandon()
+        if not self._finished:
+            self._writer.abandon()
 
     def _write(self, rows: list[Row]) -> None:
         settled_ns = settled_before(self._root)

@@ -223,7 +223,7 @@ async def test_progress_is_told_and_ends_with_all(files: Filesystem, tmp_path: P
     assert told[-1] == Progress(len(held), len(held), total, total)
     told.clear()
     await files.get_tree("/t", tmp_path / "to", progress=told.append)
-    assert told[-1] == Progress(len(held), len(held), total, total)
+    assert told[-1] == Progress(len(held), len(held), total, total, "receiving")
 
 
 async def test_holders_that_restart_cost_an_upload_not_the_tree(
@@ -283,7 +283,7 @@ async def test_one_file(files: Filesystem, tmp_path: Path, seed: int) -> None:
         assert told[-1] == Progress(1, 1, size, size)
         got = await files.get_file("/d/f", tmp_path / "back", progress=told.append)
         assert (got.files, got.bytes, got.received_bytes, got.commit) == (1, size, size, put.commit)
-        assert told[-1] == Progress(1, 1, size, size)
+        assert told[-1] == Progress(1, 1, size, size, "receiving")
         assert (tmp_path / "back").read_bytes() == data
 
 
