@@ -35,6 +35,7 @@ PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input.")
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what was done, and in which commit.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but what went wrong.")]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories with all in them.")]
 RecursiveR = Annotated[bool, typer.Option("-R", "--recursive", help="Directories with all in them.")]
 Preserve = Annotated[

@@ -12,6 +12,7 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from cairnfs.client import history
 from cairnfs.client.caller import caller_of
@@ -24,7 +25,7 @@ from cairnfs.client.publish_rows import actions_of, rows_after
 from cairnfs.client.publish_send import Sending
 from cairnfs.client.record import Pair, Record, Torn, state_dir
 from cairnfs.client.resolving import Resolved, resolve
-from cairnfs.client.results import Action, Durability, OnProgress, Published
+from cairnfs.client.results import ACTIONS_MAX, Action, Durability, OnProgress, Published
 from cairnfs.client.skips import Skips
 from cairnfs.client.workers import on_disk
 from cairnfs.errors import (
@@ -46,8 +47,6 @@ from cairnfs.wire.commits import CommitReply
 
 #: So often is the remote directory looked at, where others change it all the time.
 ROUNDS_MAX = 6
-#: So much of what is done is told by name.
-ACTIONS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +219,10 @@ class Publish:
 
 def _actions(looked: Looked, pair: Pair | None) -> tuple[Action, ...]:
     try:
-        return tuple(actions_of(looked.changes[:ACTIONS_MAX], () if pair is None else pair.known()))
+        actions = actions_of(looked.changes, () if pair is None else pair.known())
+        return tuple(islice(actions, ACTIONS_MAX))
     except Torn:
-        return tuple(actions_of(looked.changes[:ACTIONS_MAX], ()))
+        return tuple(islice(actions_of(looked.changes, ()), ACTIONS_MAX))
 
 
 def _in_vain(error: CairnError, rounds: int) -> CairnError:

@@ -70,6 +70,8 @@ class Tree:
     unchanged: int = 0
 
 
+#: So many of the things that a publish does are told one by one.
+ACTIONS_MAX = 10_000
 #: added, removed, changed (its content, or what it is), attributes (those alone), linked (now another name
 #: of a file), renamed (added, and it was `origin` before, as far as one can tell without reading it).
 What = Literal["added", "removed", "changed", "attributes", "linked", "renamed"]
@@ -77,12 +79,12 @@ What = Literal["added", "removed", "changed", "attributes", "linked", "renamed"]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that a publish does. `path` is relative to the directory; `bytes` those of new content."""
+    """One thing that a publish does. `path` is relative to the directory, `size` the bytes of new content."""
 
     what: What
     path: bytes
     kind: Literal["file", "directory", "symlink"]
-    bytes: int = 0
+    size: int = 0
     origin: bytes | None = None
 
 
