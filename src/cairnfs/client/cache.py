@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 STREAM_BYTES = 64 * 1024 * 1024
 #: Nor one of more than this part of the cache.
 _STREAM_PART = 8
+#: The longest thing under a name, with what proves it.
+NAMED_BYTES = 64 * 1024
 #: After the disk was full so many things are not even tried.
 _PAUSE = 1000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -102,7 +104,10 @@ class Cache:
                 digests = [self._named(name) for name in names]
                 keys = [_key(digest, 0) for digest in digests]
                 header = ring.header()
-                slots = ring.find(header, keys)
+                slots = [
+                    slot if slot is not None and slot.size <= NAMED_BYTES else None
+                    for slot in ring.find(header, keys)
+                ]
                 content: list[bytes | None] = [None] * len(names)
                 for number, found in self._read(ring, slots):
                     body = found[_DIGEST_BYTES:]
@@ -112,9 +117,11 @@ class Cache:
         return told
 
     def keep_many(self, things: Sequence[tuple[bytes, bytes]]) -> None:
-        """Keep bytes under names. What was kept under a name before is forgotten."""
+        """Keep bytes under names. What was kept under a name before is forgotten; long ones are not kept."""
         sealed = []
         for name, content in things:
+            if len(content) > NAMED_BYTES - _DIGEST_BYTES:
+                continue
             digest = self._named(name)
             sealed.append((_key(digest, 0), blake3(content, key=digest).digest() + content))
         self._store(sealed, again=True)

@@ -11,16 +11,18 @@ import pytest
 from cairnfs.client import cache
 from cairnfs.client.cache_directory import CacheSettings
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.errors import Forbidden, NotFound
 from tests.unit.client.conftest import MakeFilesystem
 from tests.unit.client.fake_cluster import FakeCluster
 
 MIB = 1024 * 1024
+LIMIT = 64 * MIB
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> CacheSettings:
-    return CacheSettings(tmp_path / "cache", 64 * MIB)
+    return CacheSettings(tmp_path / "cache", LIMIT)
 
 
 def gets(cluster: FakeCluster) -> int:
@@ -75,12 +77,12 @@ async def test_a_long_stream_neither_fills_nor_keeps_what_is_there(
     connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
 ) -> None:
     chance = random.Random(seed)
-    await files.write_file("/long", chance.randbytes(settings.limit_bytes // 8 + 1))
+    await files.write_file("/long", chance.randbytes(LIMIT // 8 + 1))
     await files.write_file("/short", chance.randbytes(MIB))
     for _ in range(2):
         _, received, cached = await read_by_a_new_client(connect, settings, "/long")
         assert cached == 0
-        assert received > settings.limit_bytes // 8
+        assert received > LIMIT // 8
     await read_by_a_new_client(connect, settings, "/short")
     assert (await read_by_a_new_client(connect, settings, "/short"))[1:] == (0, MIB)
 
@@ -179,9 +181,9 @@ async def test_a_client_that_closes_tells_who_waits(
 async def test_one_cluster_does_not_find_what_another_put_there(settings: CacheSettings, seed: int) -> None:
     content = random.Random(seed).randbytes(4096)
     one, other = cache.Cache(settings, "a" * 32), cache.Cache(settings, "b" * 32)
-    digest = cache.hash_bytes(content)
+    digest = hash_bytes(content)
     one.store_many([(digest, content)])
-    wanted = [cache.Chunk(digest, 4096)]
+    wanted = [Chunk(digest, 4096)]
     assert one.lookup_many(wanted) == [content]
     assert other.lookup_many(wanted) == [None]
     one.keep_many([(b"name", b"told")])
