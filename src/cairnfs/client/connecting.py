@@ -15,6 +15,7 @@ from cairnfs.client import cache_directory, credentials, profile, saved
 from cairnfs.client.connection import Connection
 from cairnfs.client.credentials import GivenToken, RefreshedToken, TokenSource
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.record import state_dir
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Unauthenticated
 from cairnfs.net.http_transport import HttpTransport
@@ -86,6 +87,9 @@ async def connect(
     connection = Connection(
         far, origin, clock=clock, tokens=tokens, cluster_id=cluster_id, label=label(), cache=cache
     )
+    if cluster_id is not None:
+        # Commands are repeated; a login that is saved nowhere is of a program that lives on.
+        connection.notes = state_dir() / "puts"
     return Filesystem(connection, owns_transport=transport is None)
 
 

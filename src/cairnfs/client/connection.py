@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path as LocalDirectory
 from typing import Protocol
 
 from cairnfs.client.cache_directory import CacheSettings
@@ -55,6 +56,8 @@ class Connection:
         self.sessions = Sessions(self.control, label)
         self.policies = Policies(self.control)
         self.budget = budget or Budget()
+        #: Where notes of unfinished puts are kept on this machine; without it there are none.
+        self.notes: LocalDirectory | None = None
         self.singles = Singles(self.plane, self.cluster, self.budget, clock=clock)
         self.downloads = Downloads(self.plane, self.cluster, self.budget, clock=clock, cache=cache)
 

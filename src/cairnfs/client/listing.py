@@ -81,9 +81,11 @@ async def list_directory(connection: Connection, path: Path, at: str | None) -> 
 
 
 async def walk_pages(
-    connection: Connection, path: Path, at: str | None, *, contents: bool = False
+    connection: Connection, path: Path, at: str | None, *, contents: bool = False, tree: str | None = None
 ) -> AsyncGenerator[WalkReply, None]:
     """Everything below a directory, page by page, at one commit; `contents`: files with their chunks.
+
+    `tree`: inside that detached tree.
 
     The next page is on its way while one is looked at. Raises NotFound, NotADirectory, Forbidden.
     """
@@ -93,6 +95,7 @@ async def walk_pages(
         request = WalkRequest(
             path=text.path,
             path_b64=text.path_b64,
+            tree=tree,
             cursor=cursor,
             at=at if cursor is None else None,
             contents=contents,

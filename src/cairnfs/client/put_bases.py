@@ -17,6 +17,7 @@ from cairnfs.client.listing import walk_pages
 from cairnfs.client.put_changes import Now
 from cairnfs.client.put_places import AtOnce, InDetachedTree
 from cairnfs.client.put_plan import Step, Window
+from cairnfs.client.stash import Stash
 from cairnfs.core.chunking import SINGLE_MAX_BYTES
 from cairnfs.errors import Conflict, Denied, Missing
 from cairnfs.ids import Path
@@ -38,9 +39,10 @@ _WALKED_PAGES = 100
 class Bases:
     """Remembers for one put."""
 
-    def __init__(self, connection: Connection, remote: Path, *, trusting: bool) -> None:
-        """Without `trusting`, nothing is known to be there."""
+    def __init__(self, connection: Connection, remote: Path, stash: Stash, *, trusting: bool) -> None:
+        """Without `trusting`, nothing is known to be there. `stash`: what an interrupted put has sent."""
         self._connection = connection
+        self._stash = stash
         self._remote = remote
         self._trusting = trusting
         self._elsewhere = Known(_REMEMBERED_MAX)
@@ -48,7 +50,14 @@ class Bases:
         self._looking = asyncio.Lock()
         self._looked = False
 
-    async def of(self, window: Window) -> tuple[list[Known], dict[Path, Now]]:
+    async def follow(self, window: Window) -> Known:
+        """What an interrupted put had made of a page. To be asked in the pages' order."""
+        known = Known()
+        if self._trusting:
+            await self._stash.follow(window.steps[-1].found.inside, known)
+        return known
+
+    async def of(self, window: Window, followed: Known) -> tuple[list[Known], dict[Path, Now]]:
         """What is known to be there for a page, and what the files that it writes have now."""
         if not self._trusting:
             return [], {}
@@ -62,7 +71,7 @@ class Bases:
         )
         if new_bytes >= _NEW_BYTES and self._remote_is_there(window):
             await self._look_elsewhere()
-        return [present, self._earlier, self._elsewhere], now
+        return [present, followed, self._stash.known, self._earlier, self._elsewhere], now
 
     def made(
         self, window: Window, contents: Sequence[Sequence[ChunkRef] | None], place: AtOnce | InDetachedTree

@@ -18,7 +18,7 @@ from functools import partial
 from os.path import dirname
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Reliance
+from cairnfs.client.known import Known, Reliance
 from cairnfs.client.listing import stat_paths
 from cairnfs.client.local_attributes import look_beside, process_umask
 from cairnfs.client.local_files import (
@@ -39,6 +39,7 @@ from cairnfs.client.put_reading import Taken, count, read_all, runs, take
 from cairnfs.client.results import Durability, OnProgress, Skipped, Tree
 from cairnfs.client.skips import Skips
 from cairnfs.client.sources import Hashed, chunks_of
+from cairnfs.client.stash import Stash
 from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID
@@ -47,7 +48,7 @@ from cairnfs.errors import CairnError, NotADirectory, NotDurable, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.commits import Operation
-from cairnfs.wire.directory import ChunkRef, Entry
+from cairnfs.wire.directory import CONTENT_CHUNKS_MAX, ChunkRef, Entry
 
 #: A file's chunks as they are to be; None where it is gone.
 _Content = Sequence[ChunkRef] | None
@@ -85,7 +86,8 @@ async def put_tree(
     sent_bytes = 0
     try:
         for made in range(1, UPLOADS_MAX + 1):
-            attempt = _Attempt(asked, never, trusting=made < UPLOADS_MAX)
+            stash = await Stash.begin(connection, remote)
+            attempt = _Attempt(asked, stash, never, trusting=made < UPLOADS_MAX)
             try:
                 return await attempt.run(root, sent_bytes)
             except VOID as error:
@@ -98,6 +100,8 @@ async def put_tree(
                 sent_bytes += attempt.sent_bytes
                 meter.files = 0
                 meter.moved(-meter.bytes)
+            finally:
+                await stash.close()
         raise AssertionError("counted to the end")
     finally:
         if counting is not None:
@@ -113,14 +117,15 @@ async def _count(asked: Asked) -> None:
 class _Attempt:
     """One tree on its way."""
 
-    def __init__(self, asked: Asked, never: set[bytes], *, trusting: bool) -> None:
+    def __init__(self, asked: Asked, stash: Stash, never: set[bytes], *, trusting: bool) -> None:
         """Chunks in `never` are sent; `trusting`: others need not be, where the cluster has them."""
         self.sent_bytes = 0
         self._asked = asked
         self._connection = asked.connection
+        self._stash = stash
         self._never = never
         self._plan = Plan(asked.remote, self._look, preserve=asked.preserve)
-        self._bases = Bases(asked.connection, asked.remote, trusting=trusting)
+        self._bases = Bases(asked.connection, asked.remote, stash, trusting=trusting)
         self._place: AtOnce | InDetachedTree | None = None
         self._looked_at = 0
         self._done = dict.fromkeys(("enter", "symlink", "link"), 0)
@@ -137,8 +142,9 @@ class _Attempt:
             async with aclosing(self._windows()) as windows:
                 async for window, alone in windows:
                     self._place = self._place or await self._choose(alone)
+                    followed = await self._bases.follow(window)
                     before = running[-1] if running else None
-                    running.append(asyncio.create_task(self._put(window, self._place, before)))
+                    running.append(asyncio.create_task(self._put(window, self._place, followed, before)))
                     # One is being made, one is being sent: more would only hold more.
                     if len(running) > 1:
                         await running[0]
@@ -147,6 +153,7 @@ class _Attempt:
                 await task
             assert self._place is not None
             reply = await self._place.finish()
+            await self._stash.done()
         finally:
             for task in running:
                 task.cancel()
@@ -190,7 +197,9 @@ class _Attempt:
         )
         if not detached:
             return AtOnce(self._connection.control, changes)
-        return await InDetachedTree.begin(self._connection.control, changes, plan.root)
+        place = await InDetachedTree.begin(self._connection.control, changes, plan.root)
+        await self._stash.note_tree(place.tree)
+        return place
 
     async def _look(self, paths: Sequence[Path]) -> Sequence[Entry | None]:
         """What is there; what cannot be looked at is for the commit to refuse."""
@@ -217,13 +226,17 @@ class _Attempt:
         yield last, last.number == 0
 
     async def _put(
-        self, window: Window, place: AtOnce | InDetachedTree, before: asyncio.Task[None] | None
+        self,
+        window: Window,
+        place: AtOnce | InDetachedTree,
+        followed: Known,
+        before: asyncio.Task[None] | None,
     ) -> None:
         """One page: send its chunks, wait for the page before, make it."""
         for made in range(1, UPLOADS_MAX + 1):
             part = Part(self._asked.meter)
             try:
-                await self._put_once(window, place, before, part)
+                await self._put_once(window, place, followed, before, part)
             except VOID as error:
                 if made == UPLOADS_MAX or not place.repeats:
                     raise
@@ -236,11 +249,17 @@ class _Attempt:
                 return
 
     async def _put_once(
-        self, window: Window, place: AtOnce | InDetachedTree, before: asyncio.Task[None] | None, part: Part
+        self,
+        window: Window,
+        place: AtOnce | InDetachedTree,
+        followed: Known,
+        before: asyncio.Task[None] | None,
+        part: Part,
     ) -> None:
         async with self._connection.upload(self._durability(window)) as upload:
+            self._stash.watch(upload)
             try:
-                known, now = await self._bases.of(window)
+                known, now = await self._bases.of(window, followed)
                 reliance = Reliance(known, self._never)
                 contents = await self._send(window, upload, reliance, part)
                 receipts = await upload.finish()
@@ -255,9 +274,21 @@ class _Attempt:
                 operations += place.changes.of(step, chunks, now.get(step.path))
                 if step.act in self._done:
                     self._done[step.act] += 1
+            await self._keep(upload, contents, place)
             await upload.hold.ready()
             await place.add(window, operations, upload.hold.session, receipts, reliance.bases)
             self._bases.made(window, contents, place)
+
+    async def _keep(
+        self, upload: Upload, contents: Sequence[_Content], place: AtOnce | InDetachedTree
+    ) -> None:
+        """See that what was sent is found again by whoever repeats this put."""
+        if place.tree is None:
+            self._stash.take(upload)
+            await self._stash.gather(upload)
+        elif any(chunks is not None and len(chunks) > CONTENT_CHUNKS_MAX for chunks in contents):
+            # A walk of the tree does not tell the chunks of such a file.
+            await self._stash.gather(upload, all_of_it=True)
 
     def _durability(self, window: Window) -> Durability:
         """The durability with which the chunks of a page are sent: what the strictest directory asks."""
@@ -279,6 +310,7 @@ class _Attempt:
                 else:
                     part.done()
                 contents.append(sent)
+            await self._stash.gather(upload)
         return contents
 
     async def _send_file(
@@ -308,6 +340,7 @@ class _Attempt:
         with stream, local_errors(found.path):
             async for one in chunks_of(stream):
                 await send(one)
+                await self._stash.gather(upload)
         return sent
 
     def _lose(self, found: Found, path: Path, reason: str) -> None:

@@ -10,7 +10,7 @@ itself (`commit.py`). Used from one event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
@@ -53,6 +53,22 @@ class _Parcel(Item[None]):
         return self.count >= _PARCEL_CHUNKS or self.size >= _PARCEL_BYTES
 
 
+class Durable:
+    """Chunks that became durable, with the receipts that prove it."""
+
+    def __init__(self) -> None:
+        self.chunks: list[Chunk] = []
+        self.receipts: list[Receipt] = []
+        self.size = 0
+
+    def add(self, chunks: Iterable[tuple[Hash, int]], receipt: Receipt) -> None:
+        """These are, as this receipt says."""
+        for digest, size in chunks:
+            self.chunks.append(Chunk(digest, size))
+            self.size += size
+        self.receipts.append(receipt)
+
+
 class Upload:
     """The chunks of one commit on their way. Close it in any case."""
 
@@ -69,6 +85,8 @@ class Upload:
         """`hold` is released by whoever took it, after the commit."""
         self.hold = hold
         self.sent_bytes = 0
+        #: Gathers what became durable, where somebody wants it.
+        self.durable: Durable | None = None
         self._plane = plane
         self._cluster = cluster
         self._budget = budget
@@ -178,6 +196,9 @@ class Upload:
         self._receipts.append(reply.receipt)
         self.sent_bytes += sum(parcel.size for parcel in sent)
         short = set(reply.short)
+        if self.durable is not None:
+            done = ((chunk, len(content)) for chunk, content in frames if chunk not in short)
+            self.durable.add(done, reply.receipt)
         for parcel in sent:
             if short and any(chunk in short for chunk, _ in parcel.frames):
                 refuse(parcel, TooFewCopies("fewer fileservers than asked for hold the chunk"))

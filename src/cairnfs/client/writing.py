@@ -24,6 +24,7 @@ from cairnfs.client.known import Known, Reliance
 from cairnfs.client.results import Durability, Written
 from cairnfs.client.singles import SINGLE_BYTES
 from cairnfs.client.sources import Buffer, Content, Hashed, chunks_of, position, replayable, rewind, settled
+from cairnfs.client.stash import Stash
 from cairnfs.client.upload import Upload
 from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.errors import BadRequest, CairnError, NotDurable, ReceiptInvalid, SessionEnded
@@ -93,6 +94,14 @@ async def write_file(
         with suppress(CairnError):
             await connection.policies.learn(target.path)
     writing = _Writing(connection, target, again)
+    try:
+        return await _persist(writing, content, start, moved)
+    finally:
+        await writing.close()
+
+
+async def _persist(writing: _Writing, content: Content, start: int, moved: Moved | None) -> Written:
+    """Write it, from the beginning again where what was sent counts no more and that can be done."""
     for made in count(1):
         told = 0
 
@@ -106,9 +115,8 @@ async def write_file(
             return await writing.make(content, tell, trusting=made < UPLOADS_MAX)
         except VOID as error:
             if isinstance(error, NotDurable):
-                with suppress(CairnError):
-                    await connection.policies.learn(target.path, refused=True)
-            if not again or made == UPLOADS_MAX:
+                await writing.learn_policy()
+            if not writing.again or made == UPLOADS_MAX:
                 raise
             rewind(content, start)
             tell(-told)
@@ -120,11 +128,22 @@ class _Writing:
 
     def __init__(self, connection: Connection, target: Target, again: bool) -> None:
         """`again`: the content can be read once more."""
+        self.again = again
         self._connection = connection
         self._target = target
-        self._again = again
         self._never: set[bytes] = set()
         self._sent_bytes = 0
+        self._stash: Stash | None = None
+
+    async def learn_policy(self) -> None:
+        """What was sent did not count: see what the directory asks for."""
+        with suppress(CairnError):
+            await self._connection.policies.learn(self._target.path, refused=True)
+
+    async def close(self) -> None:
+        """It is over, one way or the other."""
+        if self._stash is not None:
+            await self._stash.close()
 
     async def make(self, content: Content, moved: Moved, *, trusting: bool) -> Written:
         """Send the content and commit it. `trusting`: what the cluster has already need not be sent."""
@@ -143,9 +162,9 @@ class _Writing:
         async with self._connection.upload(guess) as upload:
             try:
                 second = second or await anext(source, None)
-                reliance = Reliance(
-                    [await self._base()] if trusting and second is not None else [], self._never
-                )
+                reliance = Reliance([], self._never)
+                if second is not None:
+                    reliance = Reliance(await self._known(upload, trusting), self._never)
                 chunks: list[ChunkRef] = []
                 for hashed in (first, second):
                     if hashed is not None:
@@ -154,9 +173,13 @@ class _Writing:
                 async for hashed in source:
                     await _add(hashed, upload, reliance, chunks, moved)
                     del hashed
+                    if self._stash is not None:
+                        await self._stash.gather(upload)
                 reply = await self._commit(upload, reliance, self._target.operation(chunks))
             finally:
                 self._sent_bytes += upload.sent_bytes
+        if self._stash is not None:
+            await self._stash.done()
         return _written(reply, sum(chunk.size for chunk in chunks), self._sent_bytes)
 
     async def _make_single(self, chunk: Chunk, content: bytes, moved: Moved) -> Written:
@@ -175,12 +198,17 @@ class _Writing:
             hold.release()
         return _written(reply, chunk.size, self._sent_bytes)
 
-    async def _base(self) -> Known:
-        """What the file's present version has."""
-        known = Known()
+    async def _known(self, upload: Upload, trusting: bool) -> list[Known]:
+        """What the file's present version has, and what an interrupted upload has sent."""
+        if self._stash is None:
+            self._stash = await Stash.begin(self._connection, self._target.path)
+        self._stash.watch(upload)
+        if not trusting:
+            return []
+        present = Known()
         if self._target.expected != "none":
-            await learn_present(self._connection, self._target.path, known)
-        return known
+            await learn_present(self._connection, self._target.path, present)
+        return [present, self._stash.known]
 
     async def _commit(self, upload: Upload, reliance: Reliance, operation: Write) -> CommitReply:
         """Commit, and send what the cluster says is to be sent after all."""
@@ -201,7 +229,7 @@ class _Writing:
                 if not wanted:
                     raise
                 self._never.update(chunk.hash for chunk in wanted)
-                if self._again and sum(chunk.size for chunk in wanted) > _FETCHED_BYTES_MAX:
+                if self.again and sum(chunk.size for chunk in wanted) > _FETCHED_BYTES_MAX:
                     raise
                 await send_back(self._connection, upload, wanted)
 

@@ -256,7 +256,7 @@ async def test_what_is_refused_leaves_all_as_it_was(
     with pytest.raises(IsADirectory):
         await files.put_tree(tmp_path, "/t")
     assert cluster.commit_sizes == [1]
-    assert cluster.pages == [1000]
+    assert cluster.pages == [999]
 
 
 async def test_a_faulty_network_changes_nothing(
