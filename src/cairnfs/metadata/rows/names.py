@@ -28,6 +28,16 @@ def visible(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> list[
     return [Dentry(*row) for row in rows]
 
 
+def some(tx: Tx, inode: InodeId, limit: int) -> list[Dentry]:
+    """So many of the live traced names of an inode, whichever: all, if they are fewer."""
+    rows = tx.rows(
+        f"SELECT {_DENTRY} FROM dentry AS d WHERE d.inode = ? AND d.traced = 1 AND d.died = {NEVER} LIMIT ?",
+        inode,
+        limit,
+    )
+    return [Dentry(*row) for row in rows]
+
+
 def since(tx: Tx, inodes: Sequence[InodeId], commit: CommitNumber) -> list[Dentry]:
     """The traced names of these inodes that are alive or ended after a commit."""
     rows = tx.rows_given(

@@ -101,7 +101,7 @@ class State:
         self.tree.view.prefetch([*paths, *empty, *files, *whole])
         self.tree.look_inside(self._inodes(empty, DIRECTORY))
         if self.tree.view.linked:
-            self.tree.look_around(self._linked([*paths, *empty, *files, *whole]))
+            self.tree.names.look_around(self._linked([*paths, *empty, *files, *whole]))
         self._load_versions(whole)
         self.content.load_chunks(self.tree, self._inodes(files, FILE))
         self._load_sessions(live)
@@ -138,6 +138,7 @@ class State:
 
     def begin_commit(self, user: UserId, operations: int, message: str) -> Stamp:
         """Take the next commit number; its time is now, or just after the previous commit's."""
+        self.tree.commit_done()  # the one before, if there was one
         number = CommitNumber(self.raise_counter("commit_number"))
         at_us = max(self.now_us, self.counters["commit_at_us"] + 1)
         self.journal.put(self.counters, "commit_at_us", at_us)
@@ -196,6 +197,7 @@ class State:
 
     def flush(self) -> None:
         """Write everything. What comes after cannot undo it; a second flush writes what is new."""
+        self.tree.commit_done()
         flushing.flush(self)
 
     def _inodes(self, paths: list[Path], kind: str) -> list[InodeId]:

@@ -8,19 +8,16 @@ thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import msgspec
 
-from cairnfs.ids import NEVER, ROOT, CommitNumber, Incarnation, InodeId, Name
+from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId, Name
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import dentries, names
+from cairnfs.metadata.rows import dentries
 from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.state.journal import Journal
+from cairnfs.metadata.state.links import Links
 from cairnfs.metadata.view import DIRECTORY, FILE, View
 
-#: No way up is longer, unless it never ends.
-LEVELS_MAX = 100_000
 NameKey = tuple[InodeId, Name, CommitNumber]  # parent, name, born
 VersionKey = tuple[InodeId, CommitNumber]  # inode, born
 
@@ -71,9 +68,9 @@ class Tree:
     """The live view, and what is to be written of it."""
 
     __slots__ = (
+        "_emptied",
         "_journal",
         "_some_name",
-        "_stored",
         "attached",
         "born_inodes",
         "born_names",
@@ -81,6 +78,7 @@ class Tree:
         "died_names",
         "died_versions",
         "links",
+        "names",
         "notes",
         "orphans",
         "retraced",
@@ -107,8 +105,8 @@ class Tree:
         self.retraced: dict[NameKey, bool] = {}
         #: Live names that are traced and that the database does not give as traced: begun here, or retraced.
         self.traced: dict[InodeId, tuple[Dentry, ...]] = {}
-        #: The traced names that the database gives of what was asked for.
-        self._stored: dict[InodeId, list[Dentry]] = {}
+        self.names = Links(tx, self.born_inodes, self.died_names, self.traced)
+        self._emptied: CommitNumber | None = None  #: the commit that removed a directory with all below it
 
     def add(
         self, parent: InodeId, name: Name, inode: InodeId, kind: str, stamp: Stamp, *, traced: bool = False
@@ -158,7 +156,7 @@ class Tree:
         """Let a name be found from its inode, for which another one is about to begin."""
         if dentry.traced:
             return
-        self._stored.setdefault(dentry.inode, [])  # what is not traced has no other name
+        self.names.is_single(dentry.inode)
         put, key = self._journal.put, (dentry.parent, dentry.name, dentry.born)
         traced = msgspec.structs.replace(dentry, traced=1)
         if key in self.born_names:
@@ -172,57 +170,13 @@ class Tree:
         """Another live name, from which a way leads up to the root, of what this one leads to."""
         if not dentry.traced or dentry.kind == DIRECTORY:
             return None
-        return self._elsewhere(dentry.inode, dentry.parent, dentry.name)
+        return self.names.elsewhere(dentry.inode, dentry.parent, dentry.name)
 
     def count_names(self, dentry: Dentry) -> int:
         """How many live names there are of the file that this one leads to, below orphans too."""
         if not dentry.traced:
             return 1
-        self._load_names([dentry.inode])
-        stored = len(self._stored[dentry.inode]) or int(dentry.inode not in self.born_inodes)
-        return stored + self.links.get(dentry.inode, 0)
-
-    def look_around(self, inodes: Iterable[InodeId]) -> None:
-        """Load the names of these files that have several, and the ways up from two of each."""
-        asked = [inode for inode in dict.fromkeys(inodes) if inode not in self._stored]
-        self._load_names(asked)
-        above = {one.parent for inode in asked for one in self._stored[inode][:2]}
-        while above := {one for one in above if one != ROOT and one not in self._stored}:
-            self._load_names(above)
-            above = {one.parent for inode in above for one in self._stored[inode]}
-
-    def _elsewhere(self, inode: InodeId, parent: InodeId, name: Name) -> Dentry | None:
-        """A live name of this inode, with a way up to the root, that is not this one."""
-        for one in self._names(inode):
-            if (one.parent, one.name) != (parent, name) and self._is_reachable(one.parent):
-                return one
-        return None
-
-    def _names(self, inode: InodeId) -> Iterator[Dentry]:
-        """The live names of an inode as this tx has them, if they are traced."""
-        self._load_names([inode])
-        for one in self._stored[inode]:
-            if (one.parent, one.name, one.born) not in self.died_names:
-                yield one
-        yield from self.traced.get(inode, ())
-
-    def _load_names(self, inodes: Iterable[InodeId]) -> None:
-        missing = [inode for inode in inodes if inode not in self._stored]
-        self._stored.update((inode, []) for inode in missing)
-        old = [inode for inode in missing if inode not in self.born_inodes]
-        for one in names.visible(self.view.tx, old, None):
-            self._stored[one.inode].append(one)
-
-    def _is_reachable(self, directory: InodeId) -> bool:
-        """Whether the way up from a directory ends at the root, and not at an orphan."""
-        for _ in range(LEVELS_MAX):
-            if directory == ROOT:
-                return True
-            above = next(self._names(directory), None)
-            if above is None:
-                return False
-            directory = above.parent
-        raise AssertionError("directories go round in a circle")
+        return self.names.count(dentry.inode) + self.links.get(dentry.inode, 0)
 
     def make_inode(self, inode: InodeId, kind: str, stamp: Stamp) -> None:
         """Begin an inode; its first name and version follow."""
@@ -314,21 +268,25 @@ class Tree:
                 pending.extend(child for child in known.values() if child is not None)
                 if top.inode not in self.view.fresh:
                     self._journal.put(self.orphans, top.inode, stamp.number)
-        self._take_notes_out(stamp)
+        self._emptied = stamp.number
 
-    def _take_notes_out(self, stamp: Stamp) -> None:
-        """A file that lives on may have been noted under a name that is below a removed directory."""
-        for (inode, number), note in list(self.notes.items()):
-            if number != stamp.number or note.kind == DIRECTORY:
+    def commit_done(self) -> None:
+        """The commit before is done, and will not be undone: let its notes stand where they can be found.
+
+        A file that lives on may have been noted under a name that is below a removed directory.
+        """
+        emptied, self._emptied = self._emptied, None
+        for (inode, number), note in list(self.notes.items()) if emptied is not None else ():
+            if number != emptied or note.kind == DIRECTORY:
                 continue
             dentry = self.view.names.get(note.parent, {}).get(note.name)
             if dentry is not None and not dentry.traced:
                 continue  # it has no other name: a commit may write and remove much, and this is for each
-            if not self._is_reachable(note.parent):
-                other = self._elsewhere(inode, note.parent, note.name)
+            if not self.names.is_reachable(note.parent):
+                other = self.names.elsewhere(inode, note.parent, note.name)
                 if other is not None:
                     moved = msgspec.structs.replace(note, parent=other.parent, name=other.name)
-                    self._journal.put(self.notes, (inode, number), moved)
+                    self.notes[inode, number] = moved
 
     def is_empty(self, directory: InodeId) -> bool:
         """Whether no name is alive in the directory."""
@@ -358,4 +316,4 @@ class Tree:
             self.links, self.orphans, self.notes, self.retraced, self.traced, self.attached,
         ):  # fmt: skip
             table.clear()
-        self._stored.clear()
+        self.names.forget()
