@@ -30,7 +30,8 @@ Making = Write | MakeDirectory | MakeSymlink | Link
 class BeginTreeRequest(Request, kw_only=True):
     """Begin a tree that is to be attached at `path`: policy and user group are as they will be there.
 
-    `mode` and `attributes` are its top's.
+    `mode` and `attributes` are its top's. Where nothing is at `path` the caller has to be allowed to make
+    something there; whether what is there may be replaced, the commit judges.
     """
 
     request_id: Id

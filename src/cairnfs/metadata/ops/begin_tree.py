@@ -14,8 +14,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cairnfs.core.permissions import WALK, WRITE, Person
-from cairnfs.errors import RootIsFixed
-from cairnfs.ids import NEVER, CommitNumber, Incarnation, InodeId, Name
+from cairnfs.ids import NEVER, ROOT, CommitNumber, Incarnation, InodeId, Name
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import detached_handle, moment, steps, tree_rows
 from cairnfs.metadata.ops.detached_handle import Handle
@@ -63,29 +62,28 @@ class _Missing(Exception):
 
 
 def parse(asker: Person, request: BeginTreeRequest, body_hash: bytes) -> Asked:
-    """Read a request. Raises the errors of `errors.Usage`, RootIsFixed."""
+    """Read a request. Raises the errors of `errors.Usage`."""
     top = steps.step(
         MakeDirectory(
             path=request.path, path_b64=request.path_b64, mode=request.mode, attributes=request.attributes
         )
     )
     assert isinstance(top, MkdirStep)
-    if len(top.path) == 1:
-        raise RootIsFixed("the root cannot be replaced", path="/")
     return Asked(asker, top, detached_handle.reply_key(asker, request.request_id, body_hash))
 
 
 def look_up(tx: Tx, asked: Asked) -> Look:
     """Look where the tree is to be attached, or at the nearest directory above that is there.
 
-    Raises what walking there raises; Forbidden where the caller may not write.
+    Raises what walking there raises; Forbidden where nothing is there and the caller may not write.
     """
     sight = moment.look(tx, None)
     person = sight.people.now(asked.asker)
     sight.view.prefetch([asked.top.path])
-    chain = _above(sight.view, person, asked)
+    chain, free = _above(sight.view, person, asked)
     directory = sight.view.version(chain[-1])
-    require(person, directory, WRITE | WALK, asked.top.path)
+    if free:  # else it is for the commit to judge, if there is to be one, whether that may be replaced
+        require(person, directory, WRITE | WALK, asked.top.path)
     return Look(
         person=person,
         incarnation=sight.clock.incarnation,
@@ -96,14 +94,17 @@ def look_up(tx: Tx, asked: Asked) -> Look:
     )
 
 
-def _above(view: View, person: Person, asked: Asked) -> tuple[InodeId, ...]:
+def _above(view: View, person: Person, asked: Asked) -> tuple[tuple[InodeId, ...], bool]:
+    """The directories above a path, as far as they are there; whether nothing is at the path itself."""
+
     def stop(chain: tuple[InodeId, ...], name: Name) -> InodeId:
         raise _Missing(chain)
 
     try:
-        return place(view, person, asked.top.path, make=stop).chain
+        at = place(view, person, asked.top.path, make=stop)
     except _Missing as missing:
-        return missing.chain
+        return missing.chain, True
+    return at.chain or (ROOT,), at.dentry is None and not at.is_root
 
 
 class BeginTree:
