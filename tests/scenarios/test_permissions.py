@@ -85,6 +85,7 @@ GET /v1/retention                                user
 POST /v1/retention                               admin
 POST /v1/commits                                 user
 POST /v1/commits/many                            user
+POST /v1/commits/stage                           user
 POST /v1/commits/settle                          user
 POST /v1/copies                                  user
 POST /v1/sessions                                user

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cairnfs.errors import Aborted, CairnError, RequestReused
+from cairnfs.errors import Aborted, CairnError, Internal, NotDurable, RequestReused
 from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey, StoredReply
 from cairnfs.metadata.state import State
 from cairnfs.wire import codec, problems
@@ -21,8 +21,13 @@ def keep_answer(state: State, key: ReplyKey, answer: object) -> None:
 
 def keep_refusal(state: State, key: ReplyKey, error: CairnError) -> None:
     """Record a refusal, unless the same request may succeed later."""
-    if not error.retryable:
+    if is_first_answer(error):
         state.answer(key, REFUSED, codec.encode(problems.from_error(error)))
+
+
+def is_first_answer(error: CairnError) -> bool:
+    """Whether a refusal stays the answer: not where the same request may succeed, with more receipts."""
+    return not error.retryable and not isinstance(error, NotDurable | Internal)
 
 
 def repeat(reply: StoredReply, body_hash: bytes, answer_type: type[Any] | None) -> Any:

@@ -16,7 +16,7 @@
 -- the highest in commits; commit_at_us is that commit's at_us]
 CREATE TABLE clock (
     id             BIGINT PRIMARY KEY CHECK (id = 1),
-    schema_version BIGINT NOT NULL,      -- 2; a newer one is refused, an older one migrated
+    schema_version BIGINT NOT NULL,      -- 3; a newer one is refused, an older one migrated
     cluster_id     TEXT   NOT NULL,      -- 128 random bits in hex, never changes
     incarnation    BIGINT NOT NULL,      -- grows when history may have been cut
     timeline       BIGINT NOT NULL,      -- PostgreSQL's timeline when last seen; 0 in SQLite
@@ -173,6 +173,20 @@ CREATE TABLE reply (
     PRIMARY KEY (user_id, request_id)
 ) CLUSTERED;
 CREATE INDEX reply_at ON reply (at_us);
+
+-- Commits in the making: what a commit of many operations brought beforehand, page by page. They take no
+-- part in anything until the request comes that commits them all. Forgotten then, or an hour after the last.
+CREATE TABLE shadow (
+    user_id    BIGINT NOT NULL,
+    request_id TEXT   NOT NULL,          -- of the commit
+    page       BIGINT NOT NULL,
+    session    TEXT   NOT NULL,          -- which its receipts and bases are for; empty: none
+    body_hash  BYTES  NOT NULL,          -- BLAKE3 of the operations: others under that number are an error
+    body       BYTES  NOT NULL,          -- MessagePack of a Page, see metadata/ops/staged.py
+    at_us      BIGINT NOT NULL,
+    PRIMARY KEY (user_id, request_id, page)
+);
+CREATE INDEX shadow_at ON shadow (at_us);
 
 -- One live client process each. counter is raised by renewals; a session whose counter the duty
 -- leader has seen unchanged for a full lease is over. [session: needs <= clock.commit_number]

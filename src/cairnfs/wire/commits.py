@@ -38,6 +38,8 @@ OPERATIONS_MAX = 1000
 COMMITS_MAX = 64
 #: Pages that one commit may have staged, so a hundred times as many operations.
 STAGED_PAGES_MAX = 100
+#: All pages of one commit together, as they are kept, and all that a user has staged.
+STAGED_BYTES_MAX, STAGED_USER_BYTES_MAX = 64 * 1024 * 1024, 256 * 1024 * 1024
 BASES_MAX = 1000
 FILE_CHUNKS_MAX = 1_048_576
 MESSAGE_MAX_BYTES = 4096
@@ -265,6 +267,9 @@ Operation = (
 )
 
 
+Staged = Annotated[int, Meta(ge=0, le=STAGED_PAGES_MAX)]
+
+
 class Receipt(Request, kw_only=True):
     """A fileserver's word, opaque to clients: `body` is a `wire.receipts.ReceiptBody`, `mac` its proof."""
 
@@ -286,11 +291,16 @@ class Base(Request, kw_only=True):
 
 
 class CommitRequest(Request, kw_only=True):
-    """At most OPERATIONS_MAX operations. A session is needed where receipts or bases are given."""
+    """At most OPERATIONS_MAX operations. A session is needed where receipts or bases are given.
+
+    `staged`: so many pages that were staged under this request's id come before the operations, which may
+    be none then. All of it is one commit.
+    """
 
     request_id: Id
     deadline_ms: Annotated[int, Meta(ge=1, le=2**63 - 1)] = 30_000
-    operations: Annotated[list[Operation], listed(OPERATIONS_MAX, 1)]
+    operations: Annotated[list[Operation], listed(OPERATIONS_MAX)]
+    staged: Staged = 0
     session: Id | None = None
     receipts: list[Receipt] = []
     bases: Annotated[list[Base], listed(BASES_MAX)] = []
@@ -304,8 +314,30 @@ class OperationResult(Reply, kw_only=True):
     etag: str | None = None
 
 
+class StageRequest(Request, kw_only=True):
+    """A page of a commit of many operations, which `request_id` will be the request of; the first page is 0.
+
+    The same operations may be sent again under the same number, with other receipts and bases too. Pages
+    count for whoever sent them, in their session; they are forgotten with the commit, or an hour after the
+    last one came.
+    """
+
+    request_id: Id
+    page: Annotated[int, Meta(ge=0, le=STAGED_PAGES_MAX - 1)]
+    operations: Annotated[list[Operation], listed(OPERATIONS_MAX, 1)]
+    session: Id | None = None
+    receipts: list[Receipt] = []
+    bases: Annotated[list[Base], listed(BASES_MAX)] = []
+
+
+class StageReply(Reply, kw_only=True):
+    """The page that is kept."""
+
+    page: int
+
+
 class CommitReply(Reply, kw_only=True):
-    """The commit's number and time, and a result for each operation in order."""
+    """The commit's number and time, and a result for each of its own operations in order: none for pages."""
 
     commit: int
     at_us: int

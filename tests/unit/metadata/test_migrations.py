@@ -13,14 +13,15 @@ import pytest
 
 from cairnfs.clock import SystemClock
 from cairnfs.core.permissions import Person
-from cairnfs.ids import NEVER, UserId
+from cairnfs.ids import NEVER, RequestId, UserId
 from cairnfs.metadata import migrations, verify
 from cairnfs.metadata.databases import opening
 from cairnfs.metadata.databases.postgres import PostgresDatabase
 from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.databases.sqlite import SqliteDatabase
 from cairnfs.metadata.ops.stat import stat
-from cairnfs.metadata.rows import clock
+from cairnfs.metadata.rows import clock, shadow, snapshots
+from cairnfs.metadata.rows.shadow import Key, Row
 from cairnfs.testing.databases import postgres_database
 from cairnfs.wire.directory import Entry, PathText, StatRequest
 from tests.unit.metadata.schemas import stored
@@ -32,19 +33,30 @@ ADMIN = Person(UserId(4), "admin", "admin")
 class Opened:
     """Old and new databases of one kind."""
 
-    def __init__(self, kind: str, old: Callable[[], Database], new: Callable[[], Database]) -> None:
+    def __init__(
+        self, kind: str, schema: int, old: Callable[[], Database], new: Callable[[], Database]
+    ) -> None:
         self.kind = kind
-        self.old = old  #: opens a database that was of schema 1, bringing it forward at the first time
+        self.schema = schema  #: of which the old one was
+        self.old = old  #: opens it, bringing it forward at the first time
         self.new = new
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+OLD = {schema: [f"sqlite-{schema}", f"postgresql-{schema}"] for schema in (1, 2)}
+of_schema_1 = pytest.mark.parametrize("opened", OLD[1], indirect=True)
+of_schema_2 = pytest.mark.parametrize("opened", OLD[2], indirect=True)
+
+
+@pytest.fixture(params=[*OLD[1], *OLD[2]])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
-    if request.param == "sqlite":
+    kind, _, number = request.param.partition("-")
+    schema = int(number)
+    if kind == "sqlite":
         with closing(sqlite3.connect(tmp_path / "old.sqlite")) as connection:
-            fill(connection, "sqlite", "?")
+            fill(connection, schema, "sqlite", "?")
         yield Opened(
             "sqlite",
+            schema,
             lambda: SqliteDatabase(tmp_path / "old.sqlite", SystemClock()),
             lambda: SqliteDatabase(tmp_path / "new.sqlite", SystemClock()),
         )
@@ -54,21 +66,22 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
         old = databases.enter_context(postgres_database(server, prepared=False))
         new = databases.enter_context(postgres_database(server, prepared=False))
         with closing(psycopg.connect(old)) as connection:
-            fill(connection, "postgresql", "%s")
+            fill(connection, schema, "postgresql", "%s")
             # What the process that opens it would take for a failover.
             connection.execute("UPDATE clock SET timeline = 1")
             connection.commit()
         yield Opened(
             "postgresql",
+            schema,
             lambda: PostgresDatabase(old, SystemClock()),
             lambda: PostgresDatabase(new, SystemClock()),
         )
 
 
-def fill(connection: Any, kind: str, mark: str) -> None:
-    for statement in stored.statements(1, kind):
+def fill(connection: Any, schema: int, kind: str, mark: str) -> None:
+    for statement in stored.statements(schema, kind):
         connection.execute(statement)
-    for table, columns, rows in stored.contents(1):
+    for table, columns, rows in stored.contents(schema):
         marks = ", ".join([mark] * len(columns))
         cursor = connection.cursor()
         cursor.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
@@ -109,7 +122,7 @@ def test_a_migrated_database_is_made_like_a_new_one(opened: Opened) -> None:
 
 def test_no_row_is_lost_and_all_is_well(opened: Opened) -> None:
     with closing(opened.old()) as database:
-        for table, columns, rows in stored.contents(1):
+        for table, columns, rows in stored.contents(opened.schema):
             names = ", ".join(columns)
             found = database.read(
                 lambda tx, t=table, n=names: tx.rows(f"SELECT {n} FROM {t}")  # type: ignore[misc]
@@ -126,6 +139,7 @@ def test_no_row_is_lost_and_all_is_well(opened: Opened) -> None:
         assert report.counts["orphans"] == 1
 
 
+@of_schema_1
 def test_what_is_new_says_what_was_true_before(opened: Opened) -> None:
     with closing(opened.old()) as database:
         now = database.read(clock.read)
@@ -148,6 +162,7 @@ def test_what_is_new_says_what_was_true_before(opened: Opened) -> None:
         assert all(born == mtime_set for born, mtime_set in database.read(lambda tx: tx.rows(files)))
 
 
+@of_schema_1
 def test_every_path_reads_as_it_did(opened: Opened) -> None:
     """The times of directories above all: they come from elsewhere now."""
     before = _rows_by_column("version")
@@ -165,6 +180,7 @@ def test_every_path_reads_as_it_did(opened: Opened) -> None:
         assert seen(database, "/").mtime_us > root["mtime_us"]
 
 
+@of_schema_1
 def test_what_grows_is_moved_in_pieces(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations.to_2, "PIECE", 3)
     with closing(opened.old()) as database:
@@ -172,6 +188,18 @@ def test_what_grows_is_moved_in_pieces(opened: Opened, monkeypatch: pytest.Monke
         assert database.read(lambda tx: tx.row("SELECT count(*) FROM version")) == (
             len(_rows_by_column("version")),
         )
+
+
+@of_schema_2
+def test_a_database_of_schema_2_goes_on(opened: Opened) -> None:
+    """Its history, names and answers are what they were, and its new table takes pages."""
+    with closing(opened.old()) as database:
+        assert seen(database, "/d/a").etag == seen(database, "/moved/b").etag
+        assert seen(database, "/e", at=4).kind == "directory"
+        assert database.read(lambda tx: snapshots.find(tx, "before")) is not None
+        key, row = Key(UserId(4), RequestId("b" * 32)), Row(0, "", b"hash", b"body")
+        assert database.write(lambda tx: shadow.put(tx, key, row, 5))
+        assert database.read(lambda tx: shadow.find(tx, key, 0)) == row
 
 
 def seen(database: Database, path: str, at: int | None = None) -> Entry:

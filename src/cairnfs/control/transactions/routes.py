@@ -1,4 +1,4 @@
-"""Routes of the transaction service: single-shot commits and settling lost answers.
+"""Routes of the transaction service: commits, in one request or in pages, and settling lost answers.
 
 Everything that can be done before the clock is taken is done here: reading, hashing, receipts, a look
 at bases and below directories that are to be removed. One event loop; large commits are read in a thread.
@@ -7,7 +7,7 @@ at bases and below directories that are to be removed. One event loop; large com
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from blake3 import blake3
@@ -16,12 +16,17 @@ from cairnfs.clock import Clock
 from cairnfs.control.people import person
 from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.refused import Refused
+from cairnfs.control.transactions.staging import Staging
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, CairnError, DeadlineExceeded
+from cairnfs.metadata import replies
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.settle import Settle
+from cairnfs.metadata.ops.staged import Page
 from cairnfs.metadata.ops.unchanged import FarBehind
+from cairnfs.metadata.rows import replies as reply_rows
+from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.commits import CommitReply, CommitRequest, SettleReply, SettleRequest, Write
@@ -32,6 +37,8 @@ from cairnfs.wire.shapes import is_id, request_id
 _SMALL_OPERATIONS, _SMALL_CHUNKS = 64, 512
 #: How often a commit is looked at anew because too much was committed since.
 _LOOKS_MAX = 5
+#: Commits with staged pages that are worked at in one process: each may fill much memory.
+_LARGE_MAX = 2
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -42,10 +49,16 @@ class TransactionRoutes:
         self._driver = driver
         self._receipts = receipts
         self._clock = clock
+        self._staging = Staging(driver, receipts, clock)
+        self._large = asyncio.Semaphore(_LARGE_MAX)
 
     def handlers(self) -> Mapping[str, Handler]:
         """By the endpoints' names."""
-        return {endpoints.COMMIT.name: self.commit, endpoints.SETTLE.name: self.settle}
+        return {
+            endpoints.COMMIT.name: self.commit,
+            endpoints.STAGE.name: self._staging.stage,
+            endpoints.SETTLE.name: self.settle,
+        }
 
     async def commit(self, context: Context, request: CommitRequest) -> CommitReply:
         """Change many paths at one instant, or nothing."""
@@ -56,10 +69,41 @@ class TransactionRoutes:
             raise BadRequest("a session's id has 32 hexadecimal digits, in lower case")
         deadline = min(context.deadline, self._clock.monotonic() + request.deadline_ms / 1000)
         receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
+        if request.staged:
+            async with self._large:
+                return await self._commit_staged(who, request, receipts, deadline)
         if _is_small(request):
-            operation = _prepare(who, request, receipts, deadline)
+            operation = _prepare(who, request, receipts, (), deadline)
         else:
-            operation = await asyncio.to_thread(_prepare, who, request, receipts, deadline)
+            operation = await asyncio.to_thread(_prepare, who, request, receipts, (), deadline)
+        return await self._decide(operation)
+
+    async def _commit_staged(
+        self, who: Person, request: CommitRequest, receipts: list[ReceiptBody], deadline: float
+    ) -> CommitReply:
+        """With the pages that were staged, which are forgotten once it is decided."""
+        staging, number = self._staging, request.request_id
+        try:
+            pages = await staging.pages(who, number, request.staged, request.session, deadline)
+        except BadRequest:
+            # They may have been forgotten because it is decided.
+            key = ReplyKey(who.user_id, request_id(number), body_hash(request))
+            known = await self._driver.read(lambda tx: reply_rows.find(tx, [key[:2]]))
+            if not known:
+                raise
+            first: CommitReply = replies.repeat(known[0], key.body_hash, CommitReply)
+            return first
+        operation = await asyncio.to_thread(_prepare, who, request, receipts, pages, deadline)
+        try:
+            reply = await self._decide(operation)
+        except CairnError as error:
+            if replies.is_first_answer(error):
+                await staging.forget(who, number)
+            raise
+        await staging.forget(who, number)
+        return reply
+
+    async def _decide(self, operation: Commit) -> CommitReply:
         for again in range(_LOOKS_MAX):
             try:
                 await self._look(operation)
@@ -98,11 +142,20 @@ def _is_small(request: CommitRequest) -> bool:
     return sum(len(one.chunks) for one in request.operations if isinstance(one, Write)) <= _SMALL_CHUNKS
 
 
-def _prepare(who: Person, request: CommitRequest, receipts: list[ReceiptBody], deadline: float) -> Commit:
-    return prepare(who, request, receipts, body_hash=body_hash(request), deadline=deadline)
+def _prepare(
+    who: Person,
+    request: CommitRequest,
+    receipts: list[ReceiptBody],
+    pages: Sequence[Page],
+    deadline: float,
+) -> Commit:
+    return prepare(who, request, receipts, body_hash=body_hash(request), deadline=deadline, pages=pages)
 
 
 def body_hash(request: CommitRequest) -> bytes:
-    """What makes two requests the same: what they ask for, not how long one waits or by which receipts."""
-    asked = _encoder.encode((request.session, request.message, request.operations))
-    return blake3(asked).digest()
+    """What makes two requests the same: what they ask for, not how long one waits or by which receipts.
+
+    Of the pages it says how many: under one request id there is one of each number (see `ops/staged`).
+    """
+    asked = (request.session, request.message, request.operations)
+    return blake3(_encoder.encode((*asked, request.staged) if request.staged else asked)).digest()

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.migrations import to_2
+from cairnfs.metadata.migrations import to_2, to_3
 
 #: The schema that this Cairn reads and writes.
-NEWEST = 2
+NEWEST = 3
 #: version -> the step from it to the next, given the tx and the kind of database.
-STEPS: Mapping[int, Callable[[Tx, str], None]] = {1: to_2.bring}
+STEPS: Mapping[int, Callable[[Tx, str], None]] = {1: to_2.bring, 2: to_3.bring}
 
 
 def migrate(tx: Tx, kind: str, version: int) -> None:

@@ -9,31 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from cairnfs.core.durability import Holding
-from cairnfs.core.manifest import Chunk
 from cairnfs.core.permissions import Person
-from cairnfs.errors import BadRequest, IncarnationChanged, ReceiptInvalid, SessionEnded, TooManyOperations
+from cairnfs.errors import BadRequest, IncarnationChanged, SessionEnded, TooManyOperations
 from cairnfs.ids import (
-    BootId,
     CommitNumber,
-    FileserverId,
-    Hash,
     Incarnation,
     InodeId,
     Path,
     SessionId,
 )
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, emptying, results, steps, unchanged
+from cairnfs.metadata.ops import bases, emptying, leaning, receipts, results, steps, unchanged
 from cairnfs.metadata.ops.attach import attach
-from cairnfs.metadata.ops.bases import Basis
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
+from cairnfs.metadata.ops.leaning import Leaned
 from cairnfs.metadata.ops.link import link
 from cairnfs.metadata.ops.mkdir import mkdir
 from cairnfs.metadata.ops.remove import remove
 from cairnfs.metadata.ops.rename import rename
 from cairnfs.metadata.ops.setattr import set_attributes
+from cairnfs.metadata.ops.staged import Page
 from cairnfs.metadata.ops.steps import (
     AttachStep,
     CopyStep,
@@ -51,7 +47,6 @@ from cairnfs.metadata.ops.steps import (
 from cairnfs.metadata.ops.symlink import symlink
 from cairnfs.metadata.ops.write import write
 from cairnfs.metadata.ops.xattr import set_xattr
-from cairnfs.metadata.rows import groups
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession, WantVersion
 from cairnfs.wire.commits import (
@@ -64,10 +59,12 @@ from cairnfs.wire.commits import (
 from cairnfs.wire.receipts import ReceiptBody
 from cairnfs.wire.shapes import is_id, request_id
 
-#: Files and directories that one commit may make, those made on the way included.
-INODES_MAX = 10_000
-#: How often a commit loads again what its later steps need, after an earlier one moved directories.
-_LOADS = 8
+#: Files and directories that one commit may make, those made on the way included; and more for each step
+#: of a large one.
+INODES_MAX, INODES_PER_STEP = 10_000, 2
+#: How often a commit loads again what its next steps need, after an earlier one moved directories. For
+#: large ones, more often.
+_LOADS, _LOADED_AHEAD = 8, 1_000
 #: What an earlier step of these kinds leads to is not known before the clock.
 _LEADS_ELSEWHERE = (SymlinkStep, LinkStep, RenameStep, CopyStep, AttachStep)
 
@@ -84,13 +81,14 @@ class Commit:
         durability: Durability,
         *,
         session: SessionId | None,
-        bases: Sequence[Basis],
+        leaned: Sequence[Leaned],
+        own: int,
         incarnations: frozenset[Incarnation],
         message: str,
         reply_key: ReplyKey,
         deadline: float,
     ) -> None:
-        """Made by `prepare`."""
+        """Made by `prepare`. `own`: how many of the steps are the request's own, the last ones."""
         self.deadline = deadline
         self.reply_key = reply_key
         self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
@@ -100,7 +98,8 @@ class Commit:
         self._steps = made
         self._durability = durability
         self._session = session
-        self._bases = bases
+        self._leaned = leaned
+        self._first_own = len(made) - own
         self._incarnations = incarnations
         self._message = message
         self._wants = [list(self._wants_of(step)) for step in made]
@@ -136,21 +135,12 @@ class Commit:
     @property
     def _leans(self) -> bool:
         """Whether bases could vouch for anything."""
-        return bool(self._bases) and self._durability.leans
+        return bool(self._leaned) and self._durability.leans
 
     def _look_at_bases(self, tx: Tx) -> None:
-        durability = self._durability
         assert self._session is not None, "prepare has seen to it"
-        durability.rely(None)
-        vouched = bases.look(tx, self._person, self._session, self._bases, durability.wanted())
-        durability.rely(vouched)
-        # What is in a file's present version counts too: it is as good as a base.
-        own = [Basis(step.path, None, None) for step in durability.steps if durability.unproven(step)]
-        if own:
-            more = bases.look(tx, self._person, self._session, own, durability.wanted())
-            durability.rely(vouched.add(more))
         settled = not any(isinstance(step, _LEADS_ELSEWHERE) for step in self._steps)
-        durability.refuse_early(groups.dirty(tx), settled=settled)
+        leaning.look(tx, self._person, self._session, self._leaned, self._durability, settled=settled)
         self._wants = [list(self._wants_of(step)) for step in self._steps]
 
     @property
@@ -173,16 +163,21 @@ class Commit:
         checked = emptying.still(state.tx, person, self.looked)
         made: list[OperationResult] = []
         loads, misses = 0, view.misses
-        inodes_end = state.counters["next_inode"] + INODES_MAX
+        most_loads = _LOADS + len(self._steps) // _LOADED_AHEAD
+        most = max(INODES_MAX, INODES_PER_STEP * len(self._steps))
+        inodes_end = state.counters["next_inode"] + most
         for at, step in enumerate(self._steps):
             if isinstance(step, UnchangedStep):
-                made.append(results.gone(next(held)))
-                continue
-            made.append(_decide(state, person, stamp, step, self._durability, checked))
+                one = results.gone(next(held))
+            else:
+                one = _decide(state, person, stamp, step, self._durability, checked)
+            if at >= self._first_own:
+                made.append(one)
             if state.counters["next_inode"] > inodes_end:
-                raise TooManyOperations(f"a commit makes at most {INODES_MAX} files and directories")
-            if view.misses > misses and loads < _LOADS:
-                state.prefetch(want for wants in self._wants[at + 1 :] for want in wants)
+                raise TooManyOperations(f"this commit makes at most {most} files and directories")
+            if view.misses > misses and loads < most_loads:
+                ahead = self._wants[at + 1 : at + 1 + _LOADED_AHEAD]
+                state.prefetch(want for wants in ahead for want in wants)
                 loads, misses = loads + 1, view.misses
         return CommitReply(
             commit=stamp.number, at_us=stamp.at_us, incarnation=stamp.incarnation, results=made
@@ -256,18 +251,19 @@ def _takes_all(step: Step) -> bool:
 def prepare(
     person: Person,
     request: CommitRequest,
-    receipts: Sequence[ReceiptBody],
+    genuine: Sequence[ReceiptBody],
     *,
     body_hash: bytes,
     deadline: float,
+    pages: Sequence[Page] = (),
 ) -> Commit:
-    """Read a request. `receipts` are the bodies of genuine ones of this cluster.
+    """Read a request. `genuine` are the bodies of its receipts; `pages` were staged for it.
 
     `body_hash` is the BLAKE3 of the request as it came, `deadline` in seconds of the monotonic clock.
     Raises the errors of `errors.Usage`, TooManyOperations, TooLarge, ReceiptInvalid.
     """
     number = request_id(request.request_id)
-    if not request.operations:
+    if not request.operations and not pages:
         raise BadRequest("a commit has at least one operation")
     if len(request.operations) > OPERATIONS_MAX:
         raise TooManyOperations(f"a commit has at most {OPERATIONS_MAX} operations")
@@ -275,33 +271,24 @@ def prepare(
         raise BadRequest(f"a message has at most {MESSAGE_MAX_BYTES} bytes and no NUL")
     if request.session is not None and not is_id(request.session):
         raise SessionEnded("there never was a session of that name")
-    _check_bound(person, request, receipts)
-    given = bases.read(request.bases)
-    made = [steps.step(operation) for operation in request.operations]
+    if request.bases and request.session is None:
+        raise BadRequest("bases count only with a session that needs the commits they are read at")
+    given = [body for page in pages for body in page.receipts]
+    given += genuine
+    held = receipts.holdings(person, request.session, given)
+    leaned = [Leaned(bases.read(page.bases), page.vouched) for page in pages if page.bases]
+    leaned += [Leaned(bases.read(request.bases))] if request.bases else []
+    made = [steps.step(operation) for page in pages for operation in page.operations]
+    made += [steps.step(operation) for operation in request.operations]
     return Commit(
         person,
         made,
-        Durability(made, [holding for body in receipts for holding in _holdings(body)]),
+        Durability(made, held),
         session=None if request.session is None else SessionId(request.session),
-        bases=given,
-        incarnations=frozenset(Incarnation(body.incarnation) for body in receipts),
+        leaned=leaned,
+        own=len(request.operations),
+        incarnations=receipts.incarnations(given),
         message=request.message,
         reply_key=ReplyKey(person.user_id, number, body_hash),
         deadline=deadline,
     )
-
-
-def _check_bound(person: Person, request: CommitRequest, receipts: Sequence[ReceiptBody]) -> None:
-    if receipts and request.session is None:
-        raise BadRequest("receipts count only with the session they were given to")
-    if request.bases and request.session is None:
-        raise BadRequest("bases count only with a session that needs the commits they are read at")
-    for body in receipts:
-        if body.user != person.user_id or body.session != request.session:
-            raise ReceiptInvalid("a receipt was given to another user or session")
-
-
-def _holdings(body: ReceiptBody) -> Iterator[Holding]:
-    for holding in body.holdings:
-        holders = tuple((FileserverId(one.fileserver), BootId(one.boot)) for one in holding.holders)
-        yield Holding(body.begin, holders, [Chunk(Hash(one.hash), one.size) for one in holding.chunks])

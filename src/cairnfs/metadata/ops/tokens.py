@@ -9,13 +9,15 @@ from __future__ import annotations
 from cairnfs.errors import InvitationRequired, JoinRefused, SealInvalid, TokenExpired, TokenInvalid
 from cairnfs.ids import UserId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.rows import people, replies, tokens, users
+from cairnfs.metadata.rows import people, replies, shadow, tokens, users
 from cairnfs.metadata.rows.tokens import OneTime
 from cairnfs.metadata.rows.users import User
 
 JOIN, INVITATION = "join", "invitation"
 REPLIES_KEPT_US = 24 * 3600 * 1_000_000
-_PAGE = 500
+#: Of pages of commits in the making, after the last one came.
+STAGED_KEPT_US = 3600 * 1_000_000
+_PAGE, _STAGED_PAGE = 500, 8
 
 
 def issue_refresh(tx: Tx, secret_hash: bytes, user: UserId, expires_us: int) -> None:
@@ -87,4 +89,5 @@ def spend_nonce(tx: Tx, nonce: str, expires_us: int) -> None:
 def forget(tx: Tx) -> int:
     """Forget some of what is too old to count: tokens, nonces, answers. Gives how many; 0 when done."""
     now_us = tx.now_us()
-    return tokens.forget(tx, now_us, _PAGE) + replies.forget(tx, now_us - REPLIES_KEPT_US, _PAGE)
+    forgotten = tokens.forget(tx, now_us, _PAGE) + replies.forget(tx, now_us - REPLIES_KEPT_US, _PAGE)
+    return forgotten + shadow.forget(tx, now_us - STAGED_KEPT_US, _STAGED_PAGE)

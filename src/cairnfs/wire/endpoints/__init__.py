@@ -99,6 +99,7 @@ from cairnfs.wire.endpoints.transactions import (
     DROP_TREE as DROP_TREE,
     EXTEND_TREE as EXTEND_TREE,
     SETTLE as SETTLE,
+    STAGE as STAGE,
 )
 
 #: What the control plane serves.

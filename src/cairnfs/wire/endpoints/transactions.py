@@ -59,6 +59,35 @@ COMMIT_MANY = Endpoint(
     (e.TooManyOperations,),
     body_max_bytes=16 * 1024 * 1024,
 )
+STAGE = Endpoint(
+    "stage",
+    "transactions",
+    "POST",
+    "/v1/commits/stage",
+    commits.StageRequest,
+    commits.StageReply,
+    "user",
+    "Bring a page of a commit of many operations",
+    (
+        e.BadName,
+        e.PathTooLong,
+        e.BadCursor,
+        e.BadSymlink,
+        e.BadXattr,
+        e.XattrTooLarge,
+        e.IncarnationChanged,
+        e.SessionEnded,
+        e.ReceiptInvalid,
+        e.RequestReused,
+        e.Aborted,
+        e.TooManyOperations,
+        e.TooLarge,
+        e.LengthMismatch,
+        e.DeadlineExceeded,
+        e.Busy,
+    ),
+    body_max_bytes=commits.COMMIT_BODY_MAX_BYTES,
+)
 SETTLE = Endpoint(
     "settle",
     "transactions",
@@ -105,7 +134,6 @@ BEGIN_TREE = Endpoint(
     (
         *PATHS,
         e.IncarnationChanged,
-        e.RootIsFixed,
         e.NoSuchUser,
         e.NoSuchGroup,
         e.BadXattr,
@@ -165,6 +193,7 @@ DROP_TREE = Endpoint(
 ENDPOINTS = (
     COMMIT,
     COMMIT_MANY,
+    STAGE,
     SETTLE,
     COPY,
     BEGIN_TREE,
