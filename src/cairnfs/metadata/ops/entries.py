@@ -40,8 +40,8 @@ class LastChange(NamedTuple):
     at_us: int
 
 
-def build(sight: Sight, many: Sequence[Found]) -> list[Entry]:
-    """Entries in the same order."""
+def build(sight: Sight, many: Sequence[Found], root: InodeId = ROOT) -> list[Entry]:
+    """Entries in the same order. `root`: names from which a way leads up to it are counted."""
     changes: dict[InodeId, LastChange] = {}
     at = sight.view.at
     if at is not None:
@@ -50,25 +50,29 @@ def build(sight: Sight, many: Sequence[Found]) -> list[Entry]:
     owners = {one.version.owner for one in many} | {one.version.owner_group for one in many}
     called = sight.people.names(owners)
     linked = [one.version.inode for one in many if one.traced and one.kind != DIRECTORY]
-    links = count_links(sight.view.tx, linked, at) if linked else {}
+    links = count_links(sight.view.tx, linked, at, root) if linked else {}
     return [_entry(sight, one, changes, called, links) for one in many]
 
 
-def count_links(tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None) -> Counter[InodeId]:
+def count_links(
+    tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None, root: InodeId = ROOT
+) -> Counter[InodeId]:
     """How many names, from which a way leads up to the root, these traced inodes have."""
     found = names.visible(tx, inodes, at)
-    reached = reachable(tx, {one.parent for one in found}, at)
+    reached = reachable(tx, {one.parent for one in found}, at, root)
     return Counter(one.inode for one in found if one.parent in reached)
 
 
-def reachable(tx: Tx, directories: Iterable[InodeId], at: CommitNumber | None) -> set[InodeId]:
+def reachable(
+    tx: Tx, directories: Iterable[InodeId], at: CommitNumber | None, root: InodeId = ROOT
+) -> set[InodeId]:
     """Those of these directories from which the way up ends at the root, one statement a level."""
     ways = {one: one for one in directories}  # where each has come so far
     above: dict[InodeId, Dentry] = {}
-    while missing := {here for here in ways.values() if here != ROOT and here not in above}:
+    while missing := {here for here in ways.values() if here != root and here not in above}:
         above.update({one.inode: one for one in names.visible(tx, list(missing), at)})
-        ways = {one: _up(here, above) for one, here in ways.items() if here == ROOT or here in above}
-    return {one for one, here in ways.items() if here == ROOT}
+        ways = {one: _up(here, above) for one, here in ways.items() if here == root or here in above}
+    return {one for one, here in ways.items() if here == root}
 
 
 def _up(here: InodeId, above: Mapping[InodeId, Dentry]) -> InodeId:

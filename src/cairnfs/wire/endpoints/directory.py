@@ -38,7 +38,7 @@ WALK = Endpoint(
     directory.WalkReply,
     "user",
     "One page of everything below a directory",
-    (*PATHS, *HISTORY, e.BadCursor),
+    (*PATHS, *HISTORY, e.BadCursor, e.NoSuchTree, e.IncarnationChanged),
 )
 OPEN = Endpoint(
     "open",
