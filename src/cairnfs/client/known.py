@@ -50,16 +50,19 @@ class Known:
 class Reliance:
     """What one commit does not send because the cluster has it, and the bases that it names for that."""
 
-    def __init__(self, known: Sequence[Known], never: Collection[bytes] = ()) -> None:
-        """Chunks in `never` are sent whatever is known of them."""
+    def __init__(
+        self, known: Sequence[Known], never: Collection[bytes] = (), proven: Collection[bytes] = ()
+    ) -> None:
+        """Chunks in `never` are sent whatever is known of them; those `proven` need no base."""
         self.chunks: dict[Hash, Chunk] = {}
         self._known = known
         self._never = never
+        self._proven = proven
         self._bases: dict[tuple[str, str | None, int | None, str | None], Base] = {}
 
     def covers(self, chunk: Chunk) -> bool:
         """Whether the chunk need not be sent; then the commit relies on it."""
-        if chunk.hash in self.chunks:
+        if chunk.hash in self.chunks or chunk.hash in self._proven:
             return True
         if chunk.hash in self._never:
             return False

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from cairnfs.client.commit import commit, new_request_id
 from cairnfs.client.control import Control
-from cairnfs.errors import TooManyOperations
-from cairnfs.wire import commits, endpoints
+from cairnfs.errors import SessionEnded, TooManyOperations
+from cairnfs.wire import endpoints
 from cairnfs.wire.commits import (
     BASES_MAX,
     OPERATIONS_MAX,
@@ -22,6 +22,7 @@ from cairnfs.wire.commits import (
     CommitReply,
     Operation,
     Receipt,
+    StageRequest,
 )
 
 #: Bytes of one page as JSON, roughly.
@@ -67,6 +68,8 @@ class Pages:
         """The next operations. Raises TooManyOperations, NotDurable, SessionEnded."""
         if not page.operations:
             return
+        if None not in (session, self._session) and session != self._session:
+            raise SessionEnded("the session ended while pages were staged")
         self._session = session or self._session
         if not self._last.takes(page):
             await self._stage()
@@ -97,7 +100,7 @@ class Pages:
                 hint="put the parts of the tree one by one, or into a directory that is not there yet",
             )
         last, self._last = self._last, Page()
-        request = commits.StageRequest(
+        request = StageRequest(
             request_id=self._request_id,
             page=self.staged,
             operations=last.operations,

@@ -47,6 +47,8 @@ class Bases:
         self._trusting = trusting
         self._elsewhere = Known(_REMEMBERED_MAX)
         self._earlier = Known(_REMEMBERED_MAX)
+        #: What earlier pages of the same commit have: their receipts and bases are those of all.
+        self.proven: set[bytes] = set()
         self._looking = asyncio.Lock()
         self._looked = False
 
@@ -77,10 +79,14 @@ class Bases:
         self, window: Window, contents: Sequence[Sequence[ChunkRef] | None], place: AtOnce | InDetachedTree
     ) -> None:
         """A page is in its place: what it has need not be sent again."""
-        if place.tree is None or self._earlier.full:
+        if self._earlier.full or len(self.proven) >= _REMEMBERED_MAX:
             return
         for step, chunks in zip(window.steps, contents, strict=True):
-            if chunks and chunks[0].size >= _WORTH_BYTES:
+            if not chunks or chunks[0].size < _WORTH_BYTES:
+                continue
+            if place.tree is None:
+                self.proven.update([chunk.hash for chunk in chunks])
+            else:
                 text, base64 = names.to_text(step.path[len(self._remote) :])
                 self._earlier.learn(Base(path=text, path_b64=base64, tree=place.tree), chunks)
 

@@ -129,6 +129,7 @@ class _Attempt:
         self._place: AtOnce | InDetachedTree | None = None
         self._looked_at = 0
         self._done = dict.fromkeys(("enter", "symlink", "link"), 0)
+        self._unchanged = 0
         self._skips = Skips()
         self._gone: set[bytes] = set()
 
@@ -172,6 +173,7 @@ class _Attempt:
             skipped_count=self._skips.count,
             symlinks=self._done["symlink"],
             links=self._done["link"],
+            unchanged=self._unchanged,
         )
 
     async def _begin(self, root: Found) -> None:
@@ -260,7 +262,7 @@ class _Attempt:
             self._stash.watch(upload)
             try:
                 known, now = await self._bases.of(window, followed)
-                reliance = Reliance(known, self._never)
+                reliance = Reliance(known, self._never, self._bases.proven)
                 contents = await self._send(window, upload, reliance, part)
                 receipts = await upload.finish()
             finally:
@@ -271,8 +273,11 @@ class _Attempt:
             for step, chunks in zip(window.steps, contents, strict=True):
                 if chunks is None or self._has_lost(step):
                     continue
-                operations += place.changes.of(step, chunks, now.get(step.path))
-                if step.act in self._done:
+                made = place.changes.of(step, chunks, now.get(step.path))
+                operations += made
+                if step.act == "write" and not made:
+                    self._unchanged += 1
+                elif step.act in self._done:
                     self._done[step.act] += 1
             await self._keep(upload, contents, place)
             await upload.hold.ready()

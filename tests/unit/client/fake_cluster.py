@@ -77,6 +77,11 @@ class FakeCluster:
         self.hanging = asyncio.Event()
         self.refusals: list[CairnError] = []
         self.horizon = 0
+        #: Files that one reply of `open_many` tells, and the ETags that were known at each asking.
+        self.opens_at_once = 1000
+        self.unchanged_opens = 0
+        self.conditions: list[list[str | None]] = []
+        self.after_open_many: Callable[[], None] = _not_at_all
         self._replies: dict[str, tuple[bytes, commits.CommitReply | CairnError]] = {}
         self._names = Names()
         names = [endpoint.name for endpoint in endpoints.CONTROL]
@@ -316,6 +321,7 @@ class FakeCluster:
             raise IsADirectory
         entry = self._entry(path, node)
         if request.known == entry.etag:
+            self.unchanged_opens += 1
             return directory.OpenReply(commit=commit, incarnation=1, entry=entry, unchanged=True)
         offset, first = 0, 0
         while first < len(node.chunks) and offset + node.chunks[first].size <= request.start:
@@ -331,6 +337,29 @@ class FakeCluster:
             chunks=page,
             next_start=end if end < node.size else None,
         )
+
+    async def open_many(
+        self, context: Context, request: directory.OpenManyRequest
+    ) -> directory.OpenManyReply:
+        self.conditions.append([one.known for one in request.files])
+        at, results, commit = request.at, list[directory.OpenResult](), 0
+        for one in request.files[: self.opens_at_once]:
+            limit = directory.CONTENT_CHUNKS_MAX
+            asked = directory.OpenRequest(
+                path=one.path, path_b64=one.path_b64, at=at, known=one.known, limit=limit
+            )
+            try:
+                reply = await self.open(context, asked)
+            except CairnError as error:
+                results.append(directory.OpenResult(error=problems.from_error(error)))
+                continue
+            at, commit = str(reply.commit), reply.commit
+            opened = directory.Opened(
+                entry=reply.entry, unchanged=reply.unchanged, chunks=reply.chunks, next_start=reply.next_start
+            )
+            results.append(directory.OpenResult(opened=opened))
+        self.after_open_many()
+        return directory.OpenManyReply(commit=commit or len(self.trees) - 1, incarnation=1, results=results)
 
     # transactions
 
@@ -461,4 +490,8 @@ async def _nothing(context: Context, request: Any) -> Any:
 
 
 async def _at_once() -> None:
+    return
+
+
+def _not_at_all() -> None:
     return
