@@ -20,7 +20,7 @@ from cairnfs.errors import BadRequest
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Files": ("ls", "stat", "cat", "put", "get", "mkdir", "rm", "mv", "cp", "ln", "readlink", "touch"),
-    "Trees": ("publish",),
+    "Trees": ("publish", "sync"),
     "Finding": ("find", "du", "df"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
     "History": ("log", "history", "diff", "watch", "restore", "snapshot", "retention"),

@@ -8,16 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cairnfs.cli import connection, exits
+from cairnfs.cli import actions, connection, exits
 from cairnfs.cli.options import Json, Profile, Quiet, Url, Verbose
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.seeing import remote
-from cairnfs.client.results import ACTIONS_MAX, Action, Published
+from cairnfs.client.results import ACTIONS_MAX, Published
 from cairnfs.clock import SystemClock
-
-#: What stands before the path of each thing that would be done.
-_SIGNS = {"added": "+", "removed": "-", "changed": "~", "attributes": "m", "linked": "=", "renamed": ">"}
 
 
 def command(
@@ -94,7 +91,7 @@ def command(
 def _lines(local: str, path: bytes, done: Published, took_s: float) -> Iterator[str]:
     """What was done, or would be, for people."""
     for action in done.actions:
-        yield _line(action)
+        yield actions.line(action)
     counts = _counts(done)
     where = f"{shown(local)} -> {shown(path)}"
     if done.dry:
@@ -109,13 +106,6 @@ def _lines(local: str, path: bytes, done: Published, took_s: float) -> Iterator[
         again = f", looked at {done.rounds} times" if done.rounds > 1 else ""
         sent = f"(sent {size(done.sent_bytes)}) in {seconds(took_s)}"
         yield f"{where}: {counts} {sent}, commit {done.commit}{again}"
-
-
-def _line(action: Action) -> str:
-    end = "/" if action.kind == "directory" else ""
-    origin = f"{shown(action.origin)} -> " if action.origin is not None else ""
-    extent = f"  {size(action.size)}" if action.kind == "file" and action.what in ("added", "changed") else ""
-    return f"{_SIGNS[action.what]} {origin}{shown(action.path)}{end}{extent}"
 
 
 def _counts(done: Published) -> str:
@@ -141,14 +131,5 @@ def _document(path: bytes, done: Published, took_s: float) -> dict[str, Any]:
         "left_out": done.skipped_count,
     }
     if done.dry:
-        document["actions"] = [
-            {
-                "what": action.what,
-                "kind": action.kind,
-                **path_fields(action.path),
-                "bytes": action.size,
-                **({} if action.origin is None else path_fields(action.origin, "origin")),
-            }
-            for action in done.actions
-        ]
+        document["actions"] = [actions.fields(action) for action in done.actions]
     return document

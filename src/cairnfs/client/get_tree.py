@@ -93,16 +93,22 @@ class GetTree:
         """Get everything; `local` is the tree's root itself afterwards."""
         hold = await self._connection.sessions.hold(self._commit)
         try:
-            there = await self._look()
-            if there is None:
-                there = await self._get_all(root)
+            return await self.look() or await self.get_all(root)
         finally:
             hold.release()
-        self._meter.finish()
-        return there
 
-    async def _look(self) -> Tree | None:
-        """What is here, where the record tells that nothing is to be done."""
+    @property
+    def pair(self) -> Pair | None:
+        """What the record knows of these directories, once it was looked up, if it is of this incarnation."""
+        return self._pair if self._pair is not None and self._pair.incarnation == self._incarnation else None
+
+    @property
+    def same(self) -> int:
+        """Names, of whatever but directories, that were here as they are to be, once all is got."""
+        return self._getting.same
+
+    async def look(self) -> Tree | None:
+        """What is here, where the record tells that nothing is to be done. Under a hold on the commit."""
         if self._record is None:
             return None
         with suppress(OSError):
@@ -122,8 +128,8 @@ class GetTree:
         ).look()
         if found is None:
             self._meter.files = self._meter.bytes = 0
-            self._meter.enter("receiving")
             return None
+        self._meter.finish()
         return Tree(
             files=found.files,
             directories=found.directories,
@@ -134,7 +140,9 @@ class GetTree:
             unchanged=found.files,
         )
 
-    async def _get_all(self, root: Entry) -> Tree:
+    async def get_all(self, root: Entry) -> Tree:
+        """Get what is not here already. Under a hold on the commit."""
+        self._meter.enter("receiving")
         downloads, getting = self._connection.downloads, self._getting
         received, cached = downloads.received_bytes, downloads.cached_bytes
         try:
@@ -145,6 +153,7 @@ class GetTree:
         finally:
             if self._recording is not None:
                 await on_disk(self._recording.abandon)
+        self._meter.finish()
         return Tree(
             files=self._meter.files,
             directories=self._directories,

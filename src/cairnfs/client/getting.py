@@ -18,7 +18,7 @@ from cairnfs.client.get_attributes import Unfinished, finish
 from cairnfs.client.get_file import same_version, save
 from cairnfs.client.local_batch import Short, place_all
 from cairnfs.client.local_comparison import OldFile, as_chunks
-from cairnfs.client.local_places import Aside, make_link, make_symlink
+from cairnfs.client.local_places import Aside, is_link, make_link, make_symlink
 from cairnfs.client.progress import Meter
 from cairnfs.client.reading import Version, open_version
 from cairnfs.client.record import content_of
@@ -45,6 +45,8 @@ class Getting:
         aside: Aside | None,
     ) -> None:
         self.unchanged = self.symlinks = self.links = 0
+        #: Names, of whatever but directories, that were as they are to be.
+        self.same = 0
         self.trust = Trust()
         self._connection = connection
         self._commit = commit
@@ -87,7 +89,10 @@ class Getting:
         for wanted in others:
             assert wanted.first is not None
             await wanted.first.there.wait()
-            if await on_disk(make_link, wanted.local, wanted.first.local, self._aside):
+            if await on_disk(is_link, wanted.local, wanted.first.local):
+                self.links += 1
+                self.same += 1
+            elif await on_disk(make_link, wanted.local, wanted.first.local, self._aside):
                 self.links += 1
             else:
                 alone.append(wanted)
@@ -103,6 +108,7 @@ class Getting:
                     missing.append(wanted)
                 else:
                     self.unchanged += wanted.entry.kind == "file"
+                    self.same += 1
                     self._count(wanted, lost)
         short = [wanted for wanted in missing if not is_long(wanted)]
         if short:
@@ -165,6 +171,7 @@ class Getting:
                 status = await on_disk(old.status)
                 lost = await on_disk(give_beside, wanted, status)
                 self.unchanged += 1
+                self.same += 1
                 self._count(wanted, lost)
                 await self._name(wanted, version)
                 return

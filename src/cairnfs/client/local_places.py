@@ -110,7 +110,7 @@ def make_link(path: bytes, first: bytes, aside: Aside | None = None) -> bool:
     """Make a path another name of the file at `first`; False where this file system holds none."""
     with local_errors(path):
         try:
-            if _is_same(path, first):
+            if is_link(path, first):
                 return True
             _replace(path, lambda draft: os.link(first, draft, follow_symlinks=False), aside)
         except (OSError, NotImplementedError) as error:
@@ -120,7 +120,8 @@ def make_link(path: bytes, first: bytes, aside: Aside | None = None) -> bool:
     return True
 
 
-def _is_same(path: bytes, first: bytes) -> bool:
+def is_link(path: bytes, first: bytes) -> bool:
+    """Whether both are names of one file."""
     try:
         return os.path.samestat(os.lstat(path), os.lstat(first))
     except FileNotFoundError:

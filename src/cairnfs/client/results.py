@@ -114,6 +114,30 @@ class Published:
     skipped_count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync did, or with `dry` would do: the local directory is as the remote one was at `commit`.
+
+    Names are counted that were `here` before, were `added`, `changed` (not those that only got what stands
+    beside content) and `removed`, a directory with all in it. `files` and `bytes` are those of the tree, with
+    `dry` the bytes of files that would come.
+    """
+
+    commit: int
+    here: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    files: int = 0
+    bytes: int = 0
+    received_bytes: int = 0
+    cached_bytes: int = 0
+    dry: bool = False
+    actions: tuple[Action, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+    skipped_count: int = 0
+
+
 #: What a transfer is about: finding what is to be done, moving content, making it visible.
 Phase = Literal["looking", "sending", "committing", "receiving"]
 

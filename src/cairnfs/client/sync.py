@@ -48,6 +48,7 @@ class Client:
         _open_clients.add(self)
 
     read_file = blocking(Filesystem.read_file)
+    read_many = blocking(Filesystem.read_many)
     read_stream = iterating(Filesystem.read_stream, 1)
     write_file = blocking(Filesystem.write_file)
     stat = blocking(Filesystem.stat)
@@ -88,6 +89,7 @@ class Client:
     put_tree = blocking(Filesystem.put_tree)
     publish = blocking(Filesystem.publish)
     get_tree = blocking(Filesystem.get_tree)
+    sync_tree = blocking(Filesystem.sync_tree)
     whoami = blocking(Filesystem.whoami)
     status = blocking(Filesystem.status)
     settle = blocking(Filesystem.settle)

@@ -74,6 +74,7 @@ class Unchanged:
         self._exact = exact
         self._meter = meter
         self._tally = Tally()
+        self._settled_ns: int | None = None
         self._several: set[tuple[int, int]] = set()
 
     async def look(self) -> Tally | None:
@@ -122,14 +123,13 @@ class Unchanged:
 
     def _compare(self, rows: Iterator[Known], here: Iterator[Here] | None) -> bool:
         """The next rows; whether there are more."""
-        settled_ns = settled_before(self._pair.local)
         count = 0
         for row in islice(rows, _AT_ONCE):
             count += 1
             found = self._lstat(row) if here is None else next(here, None)
             if found is None or found.path != row.path or found.kind != row.kind:
                 raise Differs
-            self._see(row, found, settled_ns)
+            self._see(row, found)
         if count < _AT_ONCE and here is not None and next(here, None) is not None:
             raise Differs
         return count == _AT_ONCE
@@ -143,7 +143,7 @@ class Unchanged:
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         return None if kind is None else Here(row.path, kind, status, place)
 
-    def _see(self, row: Known, here: Here, settled_ns: int) -> None:
+    def _see(self, row: Known, here: Here) -> None:
         tally, status = self._tally, here.status
         if row.kind == "directory":
             if self._preserve and (
@@ -158,13 +158,15 @@ class Unchanged:
             tally.symlinks += 1
             return
         if not row.sure:
+            if self._settled_ns is None:
+                self._settled_ns = settled_before(self._pair.local)
             if read_content(here) != row.content:
                 raise Differs
             tally.fresh[row.path] = known(
                 row.path,
                 row.kind,
                 status,
-                now_ns=settled_ns + RACY_NS,
+                now_ns=self._settled_ns + RACY_NS,
                 etag=row.etag,
                 content=row.content,
             )
