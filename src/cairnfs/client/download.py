@@ -125,17 +125,13 @@ class Downloads:
 
     async def load(self) -> None:
         """To be awaited before fetching: see that the cache is at hand, or that the members are known."""
-        if await self.cache() is None:
+        if self.front is None:
             await self._cluster.load()
 
-    async def cache(self) -> CacheFront | None:
+    @property
+    def front(self) -> CacheFront | None:
         """The cache, if there is one; there is none before the cluster's id is known."""
-        if self._settings is None:
-            return None
-        if self._cluster.cluster_id is None:
-            await self._cluster.load()
-        if self._front is None:
-            assert self._cluster.cluster_id is not None
+        if self._front is None and self._settings is not None and self._cluster.cluster_id is not None:
             self._front = CacheFront(Cache(self._settings, self._cluster.cluster_id))
         return self._front
 
@@ -151,10 +147,10 @@ class Downloads:
         Without `keep` the cache is asked, but not changed in any way.
         """
         item = _Single(chunk, keep)
-        if self._front is None:
+        if (front := self.front) is None:
             self._courier.carry(item)
         else:
-            self._front.look(chunk, partial(self._looked, item), refresh=keep)
+            front.look(chunk, partial(self._looked, item), refresh=keep)
         return item.result
 
     def _looked(self, item: _Single, content: bytes | None) -> None:
@@ -187,7 +183,8 @@ class Downloads:
         The caller bounds how many bytes that is.
         """
         found: dict[Hash, bytes] = {}
-        front = await self.cache()
+        await self.load()
+        front = self.front
         if front is not None:
             chunks = list(chunks)
             found = await front.look_many(chunks)

@@ -97,6 +97,8 @@ async def save(
 
 async def _with_old(connection: Connection, version: Version, old: OldFile) -> AsyncGenerator[Extent, None]:
     """A version's bytes and holes in order: what the old file has from there, runs of the others fetched."""
+    downloads = connection.downloads
+    keep = downloads.keeps(version.size)
     async with aclosing(version.chunks()) as chunks:
         upcoming = await anext(chunks, None)
 
@@ -109,14 +111,14 @@ async def _with_old(connection: Connection, version: Version, old: OldFile) -> A
         while upcoming is not None:
             at, chunk = upcoming
             if not old.has(chunk.hash):
-                async with aclosing(connection.downloads.stream(run())) as extents:
+                async with aclosing(downloads.stream(run(), keep=keep)) as extents:
                     async for extent in extents:
                         yield extent
                 continue
             content = await on_disk(old.read, chunk)
             if content is None:  # it was written to meanwhile
-                await connection.downloads.load()
-                content = await connection.downloads.fetch(chunk)
+                await downloads.load()
+                content = await downloads.fetch(chunk, keep=keep)
             yield at, content
             upcoming = await anext(chunks, None)
 

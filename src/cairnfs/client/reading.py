@@ -12,6 +12,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from types import TracebackType
 
+import msgspec
+
+from cairnfs.client import answers
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.zeros import zeros
@@ -138,7 +141,14 @@ async def open_version(
 
     `known` is an ETag: where it is still the version, the answer is `unchanged` and cannot be read.
     """
-    reply = await _open(connection, path, at, known=known)
+    if known is not None:
+        return Version(connection, path, await _open(connection, path, at, known=known))
+    [answer] = await answers.recall(connection, [path])
+    reply = await _open(connection, path, at, known=None if answer is None else answer.etag)
+    if reply.unchanged and answer is not None:
+        reply = msgspec.structs.replace(reply, unchanged=False, chunks=answer.chunks)
+    elif reply.next_start is None:
+        answers.keep(connection, path, reply.entry.etag, reply.chunks)
     return Version(connection, path, reply)
 
 

@@ -294,25 +294,6 @@ class FakeCluster:
         cursor = f"{commit}:{last.hex()}" if len(rest) > request.limit else None
         return directory.WalkReply(commit=commit, incarnation=1, items=items, cursor=cursor)
 
-    async def open_many(
-        self, context: Context, request: directory.OpenManyRequest
-    ) -> directory.OpenManyReply:
-        commit, tree = self._at(request.at)
-        results = []
-        for one in request.files:
-            path = directory.PathText(path=one.path, path_b64=one.path_b64).raw()
-            node = tree.get(path)
-            if node is None or node.kind != "file":
-                error = NotFound() if node is None else IsADirectory()
-                results.append(directory.OpenResult(error=problems.from_error(error)))
-                continue
-            chunks = node.chunks[: directory.CONTENT_CHUNKS_MAX]
-            more = sum(chunk.size for chunk in chunks) if len(chunks) < len(node.chunks) else None
-            entry = self._entry(path, node)
-            opened = directory.Opened(entry=entry, chunks=chunks, next_start=more)
-            results.append(directory.OpenResult(opened=opened))
-        return directory.OpenManyReply(commit=commit, incarnation=1, results=results)
-
     async def open(self, context: Context, request: directory.OpenRequest) -> directory.OpenReply:
         commit, tree = self._at(request.at)
         path = directory.PathText(path=request.path, path_b64=request.path_b64).raw()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from cairnfs.client import cache
 from cairnfs.client.cache_directory import CacheSettings
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.core.manifest import Chunk, hash_bytes
+from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.errors import Forbidden, NotFound
+from cairnfs.wire.directory import ChunkRef
 from tests.unit.client.conftest import MakeFilesystem
 from tests.unit.client.fake_cluster import FakeCluster
+from tests.unit.client.fake_fileserver import CLUSTER_ID
 
 MIB = 1024 * 1024
 LIMIT = 64 * MIB
@@ -190,3 +193,36 @@ async def test_one_cluster_does_not_find_what_another_put_there(settings: CacheS
     assert (one.recall_many([b"name"]), other.recall_many([b"name"])) == ([b"told"], [None])
     one.close()
     other.close()
+
+
+async def test_an_unchanged_file_costs_one_conditional_request(
+    cluster: FakeCluster, connect: MakeFilesystem, files: Filesystem, settings: CacheSettings, seed: int
+) -> None:
+    data = random.Random(seed).randbytes(5 * MIB)
+    await files.write_file("/f", data)
+    for again in (False, True):
+        reader = connect(cache=settings, cluster_id=CLUSTER_ID)
+        before = cluster.calls.copy()
+        assert await reader.read_file("/f") == data
+        version = await reader.version("/f")
+        assert not version.unchanged, "nobody asked that"
+        assert (await reader.version("/f", known=version.etag)).unchanged
+        await reader.close()
+        asked = cluster.calls - before
+        assert asked["open"] == 3
+        assert asked["cluster_map"] == (0 if again else 1)
+        assert cluster.unchanged_opens == (5 if again else 2)
+
+
+async def test_a_file_whose_answer_is_too_long_is_opened_as_ever(
+    cluster: FakeCluster, connect: MakeFilesystem, files: Filesystem, settings: CacheSettings
+) -> None:
+    chunks = [ChunkRef(HOLE, 1)] * 300
+    await files.write_file("/f", b"x")
+    node = cluster.tree[b"/f"]
+    cluster.trees.append({**cluster.tree, b"/f": replace(node, chunks=chunks, size=300)})
+    for _ in range(2):
+        reader = connect(cache=settings, cluster_id=CLUSTER_ID)
+        assert await reader.read_file("/f") == bytes(300)
+        await reader.close()
+    assert cluster.unchanged_opens == 0
