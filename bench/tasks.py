@@ -155,8 +155,8 @@ def put_tree(local: str, remote: str) -> dict[str, object]:
 def publish(local: str, remote: str) -> dict[str, object]:
     """Make a directory exactly the local one, in one commit. Files as units."""
     began = time.monotonic()
-    put = client().publish(local, remote)
-    return Burst(began, time.monotonic(), [], put.files).reply()
+    done = client().publish(local, remote)
+    return Burst(began, time.monotonic(), [], done.added + done.changed).reply()
 
 
 def write_until(directory: str, stop: str, seconds: float) -> dict[str, object]:
