@@ -129,8 +129,15 @@ class Commit:
 
     @property
     def recursive(self) -> list[Path]:
-        """The paths removed with all below them."""
-        return [step.path for step in self._steps if _takes_all(step)]
+        """The paths removed with all below them, but for those where a step before may change rights."""
+        taken: list[Path] = []
+        opened: set[bytes] = set()
+        for step in self._steps:
+            if isinstance(step, SetattrStep):
+                opened.update(_and_above(step.path))
+            elif _takes_all(step) and step.path not in opened:
+                taken.append(step.path)
+        return taken
 
     @property
     def _leans(self) -> bool:
@@ -246,6 +253,14 @@ def _takes_all(step: Step) -> bool:
     return (isinstance(step, RemoveStep) and step.recursive) or (
         isinstance(step, AttachStep) and step.replace
     )
+
+
+def _and_above(path: Path) -> Iterator[bytes]:
+    """The path, and those of all directories above it but the root."""
+    here: bytes = path
+    while here:
+        yield here
+        here = here.rpartition(b"/")[0]
 
 
 def prepare(
