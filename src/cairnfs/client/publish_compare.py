@@ -24,7 +24,7 @@ from cairnfs.wire.directory import ChunkRef, WalkItem
 Act = Literal["remove", "make", "write", "attributes", "link", "row"]
 #: Permission bits that are kept without -a; with it all twelve.
 _PLAIN, _ALL = 0o777, 0o7777
-_OWNER_WRITES = 0o200
+_OWNER_WRITES, _OWNER_ALL = 0o200, 0o700
 
 
 class There(NamedTuple):
@@ -78,6 +78,7 @@ class Change:
 
     `clear`: what is there has to go first. `first` is what a link leads to. `row` is what the record is to
     say; of what is sent, once it was sent. `content` was read, and may be what is there: `doubtful`.
+    `shut` are directories that have to be opened before what is there can go, with their modes.
     """
 
     path: bytes
@@ -89,6 +90,7 @@ class Change:
     row: Known | None = None
     content: bytes | None = None
     doubtful: bool = False
+    shut: tuple[tuple[bytes, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class Comparison:
         self._read = read
         self._now_ns = now_ns
         self._bits = _ALL if ways.preserve else _PLAIN
-        self._gone: bytes | None = None
+        self._going: Change | None = None
         #: Of local files with several names: the first one, and the remote file that it is.
         self._firsts: dict[tuple[int, int], tuple[bytes, object]] = {}
         self._claimed: set[object] = set()
@@ -181,13 +183,20 @@ class Comparison:
     def _goes(self, path: bytes, row: Known | None, there: There | None) -> None:
         if there is not None:
             self.counts.removed += 1
-            if self._gone is not None and path.startswith(self._gone):
-                return
-            if there.kind == "directory":
-                self._gone = path + b"/"
-            self.changes.append(Change(path, "remove", there=there))
+            if self._going is None or not path.startswith(self._going.path + b"/"):
+                self.changes.append(Change(path, "remove", there=there))
+            self._leaves(there)
         elif row is not None:
             self.changes.append(Change(path, "row"))
+
+    def _leaves(self, there: There) -> None:
+        """It goes with the last change, or with what that removes."""
+        if there.kind != "directory":
+            return
+        if self._going is None or not there.path.startswith(self._going.path + b"/"):
+            self._going = self.changes[-1]
+        if there.mode & _OWNER_ALL != _OWNER_ALL:
+            self._going.shut += ((there.path, there.mode),)
 
     def _make(self, here: Here, there: There | None) -> None:
         """Something new, in place of what is there."""
@@ -195,11 +204,11 @@ class Comparison:
             self.counts.added += 1
         else:
             self.counts.changed += 1
-            if there.kind == "directory":
-                self._gone = here.path + b"/"
         first = self._first(here, None)
         act: Act = "make" if first is None else "link"
         self._add(Change(here.path, act, here, there, there is not None, first))
+        if there is not None:
+            self._leaves(there)
 
     def _first(self, here: Here, twins: object) -> bytes | None:
         """The first name of the same local file. None: it is this one, and is the remote file from now on."""

@@ -71,6 +71,8 @@ class PublishPlan:
             return
         path, base64 = self._text(change.path)
         yield from self._open(change)
+        for shut, mode in change.shut:
+            yield self._set(*self._text(shut), Attributes(mode=mode | _OWNER_ALL))
         if change.clear or change.act == "remove":
             recursive = there is not None and there.kind == "directory"
             yield Remove(path=path, path_b64=base64, recursive=recursive)

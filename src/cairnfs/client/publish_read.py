@@ -60,7 +60,7 @@ def windows(changes: Sequence[Change], opening: bool) -> Iterator[Sequence[Chang
     for change in changes:
         if change.act == "row":
             continue
-        added = 1 + change.clear
+        added = 1 + change.clear + len(change.shut)
         heavy = _ESCAPED * (added * (len(change.path) + 64) + len(change.first or change.content or b""))
         cut = 1 + change.here.status.st_size // CUT_AVERAGE_BYTES if change.here and is_content(change) else 0
         full = operations + added > most or chunks + cut > _PAGE_CHUNKS or weight + heavy > _PAGE_BYTES
