@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 #: One turn of a reader thread reads until it holds so much, so that memory stays bounded.
 TURN_BYTES = 1024 * 1024
+#: So many chunks are looked for together, those that turn out to be small.
+TOGETHER_CHUNKS = 128
+#: Frames of this size on average leave as one piece.
+JOINED_MAX_BYTES = 32 * 1024
 #: So many small chunks that are in memory cost less on the event loop than the way to a thread and back.
 AT_HAND_CHUNKS = 8
 INVENTORY_MAX = 10_000
@@ -62,12 +66,11 @@ class Reading:
             parts += (wire.head(digest, len(data)), data)
         return b"".join(parts)
 
-    async def _frames(self, hashes: Sequence[Hash]) -> AsyncIterator[bytes]:
+    async def _frames(self, hashes: Sequence[Hash]) -> AsyncIterator[Sequence[bytes]]:
         start = 0
         while start < len(hashes):
             pieces, start = await self._intake.read(lambda store, at=start: _turn(store, hashes, at))  # type: ignore[misc]
-            for piece in pieces:
-                yield piece
+            yield pieces
 
     async def inventory(self, context: Context, request: InventoryRequest) -> InventoryReply:
         """One page of the chunks that are here; `deep` reads and checks every byte of them."""
@@ -138,20 +141,34 @@ def _turn(store: Store, hashes: Sequence[Hash], start: int) -> tuple[list[bytes]
     """Frames from `start` on, about TURN_BYTES of them, and where to go on."""
     pieces: list[bytes] = []
     held = 0
+    together: dict[Hash, bytes] = {}
+    looked = start
     while start < len(hashes) and held < TURN_BYTES:
+        if start == looked and len(hashes) - start > 1:
+            looked = min(start + TOGETHER_CHUNKS, len(hashes))
+            together = store.get_together(hashes[start:looked])
         digest = hashes[start]
         start += 1
-        try:
-            data = store.get(digest)
-        except trouble.CorruptChunk:
-            pieces.append(wire.head(digest, 0, wire.CORRUPT))
-        except trouble.ChunkMissing:
-            pieces.append(wire.head(digest, 0, wire.MISSING))
+        data = together.get(digest)
+        if data is None:
+            data, state = _one(store, digest)
+            pieces.append(wire.head(digest, len(data), state))
         else:
-            pieces += (wire.head(digest, len(data)), bytes(data))
-            held += len(data)
+            pieces.append(wire.head(digest, len(data)))
+        pieces.append(data)
+        held += len(data)
     # Small frames leave as one piece: fewer sends.
-    return ([b"".join(pieces)] if held < TURN_BYTES // 2 else pieces), start
+    return ([b"".join(pieces)] if held < len(pieces) * JOINED_MAX_BYTES else pieces), start
+
+
+def _one(store: Store, digest: Hash) -> tuple[bytes, int]:
+    """A chunk's bytes and the state of its frame."""
+    try:
+        return store.get(digest), wire.CHUNK
+    except trouble.CorruptChunk:
+        return b"", wire.CORRUPT
+    except trouble.ChunkMissing:
+        return b"", wire.MISSING
 
 
 def _fits(digest: Hash, data: bytes) -> bool:

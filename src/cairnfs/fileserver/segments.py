@@ -127,7 +127,7 @@ class Segments:
             raise ReadFailed(f"reading {chunk.hex()}: {error}") from error
         if len(payload) != entry.length:
             raise CorruptChunk(chunk)
-        return payload, _fits(chunk, entry, head)
+        return payload, fits(chunk, entry, head)
 
     def read_cached(self, chunk: Hash, entry: Entry) -> tuple[bytes, bool] | None:
         """As `read`, if the record is in memory; None where the medium would have to be asked."""
@@ -135,11 +135,12 @@ class Segments:
             data = self.file(entry.segment).pread_cached(RECORD_BYTES + entry.length, entry.offset)
         except OSError:
             return None
-        return None if data is None else (data[RECORD_BYTES:], _fits(chunk, entry, data[:RECORD_BYTES]))
+        return None if data is None else (data[RECORD_BYTES:], fits(chunk, entry, data))
 
 
-def _fits(chunk: Hash, entry: Entry, head: bytes) -> bool:
-    record = parse_record(head, 0, entry.offset, None)
+def fits(chunk: Hash, entry: Entry, data: bytes, at: int = 0) -> bool:
+    """Whether the header at `data[at:]` is the one that the entry points to."""
+    record = parse_record(data, at, entry.offset, None)
     return (
         record is not None
         and record.kind == CHUNK

@@ -26,6 +26,7 @@ from cairnfs.fileserver.disk import Disk, DiskFile, RealDisk
 from cairnfs.fileserver.entries import ABSENT, BAD, Entry
 from cairnfs.fileserver.identity import Identity, Openings
 from cairnfs.fileserver.index import Index
+from cairnfs.fileserver.neighbours import read_together
 from cairnfs.fileserver.puts import Outcome, Put, batches, plan, refusal
 from cairnfs.fileserver.quarantine import Quarantine
 from cairnfs.fileserver.records import ALIGN, CHUNK
@@ -226,6 +227,17 @@ class Store:
             if (newer.segment, newer.block) == (entry.segment, entry.block):
                 raise
             return self._read(chunk, newer, verify=verify)
+
+    def get_together(self, chunks: Sequence[Hash]) -> dict[Hash, bytes]:
+        """The verified bytes of small chunks, as few reads as possible; of what is left out `get` tells why.
+
+        Raises IndexDamaged, StoreClosed.
+        """
+        self._require_open()
+        entries = self._index.find_many(chunks)
+        return read_together(
+            self._segments, {Hash(chunk): entry for chunk, entry in entries.items() if entry.good}
+        )
 
     def get_cached(self, chunk: Hash) -> bytes | None:
         """A small chunk's bytes, verified, if they are in memory; None where `get` has to find out more.

@@ -11,7 +11,16 @@ import asyncio
 import itertools
 import re
 import secrets
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from typing import Any, Protocol
 
 from cairnfs.errors import BadRequest, CairnError, LengthMismatch, TooLarge, UnsupportedMedia
@@ -70,6 +79,21 @@ class Peer(Protocol):
 
         Content-Length is added. It saves a small answer half of its way through ASGI.
         """
+        ...
+
+    def begin(self, status: int, headers: RawHeaders, length: int | None) -> bool:
+        """Begin an answer in pieces, if that can be done now; False: nothing was done.
+
+        `length` in bytes is announced where it is known. It goes on with `more` and ends with `end`.
+        """
+        ...
+
+    async def more(self, buffers: Sequence[bytes]) -> None:
+        """Send a piece of the answer as it lies, when the one before has gone out."""
+        ...
+
+    def end(self) -> None:
+        """The answer is over."""
         ...
 
     def into(self, buffer: memoryview) -> Arrival | None:
@@ -252,22 +276,23 @@ async def answer_pieces(
     send: Send,
     status: int,
     headers: RawHeaders,
-    pieces: AsyncIterable[bytes],
+    pieces: AsyncIterable[bytes | Sequence[bytes]],
     length: int | None = None,
 ) -> None:
-    """A streamed answer, each piece sent when the one before has gone out.
+    """A streamed answer, each piece sent when the one before has gone out; one may lie in several buffers.
 
     `length` in bytes is announced where it is known. Raises ClientGone when nobody listens; whatever
     `pieces` raises passes through, and then the connection must be cut: the head is already out.
     """
+    peer = peer_of(scope)
     if length is not None:
         headers = [*headers, (b"content-length", b"%d" % length)]
-    peer = peer_of(scope)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     async for piece in pieces:
         if peer is not None and peer.gone:
             raise ClientGone
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        body = piece if isinstance(piece, bytes) else b"".join(piece)
+        await send({"type": "http.response.body", "body": body, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

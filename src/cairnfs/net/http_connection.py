@@ -18,6 +18,8 @@ from cairnfs.errors import OutcomeUnknown
 #: Of an answer, so much may lie here unread; then the server has to wait.
 HELD_MAX_BYTES = 1024 * 1024
 HEAD_MAX_BYTES = 256 * 1024
+#: So much is read at once.
+SHARED_BYTES = 256 * 1024
 
 
 class Gone(Exception):
@@ -93,14 +95,17 @@ class Exchange:
         self.tell()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """An open connection. `ended` is called once, when it is closed or lost.
+
+    `shared` is what is read into: its bytes are used before the next read of any connection.
 
     `idle_since` is its owner's: when its last exchange was over.
     """
 
-    def __init__(self, ended: Callable[[Connection], None]) -> None:
+    def __init__(self, ended: Callable[[Connection], None], shared: memoryview) -> None:
         self._ended = ended
+        self._shared = shared
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
@@ -194,20 +199,24 @@ class Connection(asyncio.Protocol):
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio."""
+        return self._shared
+
+    def buffer_updated(self, nbytes: int) -> None:
         """See asyncio."""
         exchange = self._exchange
         if exchange is None:
             self.abort()  # nobody asked anything
             return
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._shared[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"what was answered is not HTTP/1.1: {error}")
             self.abort()
             return
         if not exchange.status:
-            self._head_bytes += len(data)
+            self._head_bytes += nbytes
             if self._head_bytes > HEAD_MAX_BYTES:
                 self._fail("the head of the answer does not end")
                 self.abort()

@@ -17,7 +17,7 @@ from cairnfs.clock import Clock
 from cairnfs.errors import Unreachable
 from cairnfs.net import tls as tls_files
 from cairnfs.net.deadlines import within
-from cairnfs.net.http_connection import Connection
+from cairnfs.net.http_connection import SHARED_BYTES, Connection
 
 CONNECTIONS_MAX = 256
 CONNECT_S = 5.0
@@ -56,6 +56,7 @@ class Pool:
         """`tls` None: the system's authorities are trusted."""
         self._clock = clock
         self._tls = tls
+        self._shared = memoryview(bytearray(SHARED_BYTES))
         self._free = connections_max
         self._idle: dict[str, list[Connection]] = {}
         self._open: set[Connection] = set()
@@ -118,7 +119,7 @@ class Pool:
         try:
             async with within(self._clock, CONNECT_S):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._ended),
+                    lambda: Connection(self._ended, self._shared),
                     where.host,
                     where.port,
                     ssl=self._context() if where.secure else None,

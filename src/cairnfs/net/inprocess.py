@@ -8,7 +8,7 @@ was taken. Used by the HTTP door inside the control process and by tests. Used f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from urllib.parse import unquote
 
 import structlog
@@ -114,6 +114,16 @@ class _Exchange:
     def answer(self, headers: asgi.RawHeaders, body: bytes) -> bool:
         """Nothing is saved here."""
         return False
+
+    def begin(self, status: int, headers: asgi.RawHeaders, length: int | None) -> bool:
+        """Nothing is saved here."""
+        return False
+
+    async def more(self, buffers: Sequence[bytes]) -> None:
+        """Nothing begins here."""
+
+    def end(self) -> None:
+        """Nothing begins here."""
 
     def into(self, buffer: memoryview) -> None:
         """There is nothing but pieces here."""

@@ -94,12 +94,17 @@ def frame_at(row: bytes | bytearray | memoryview, at: int) -> tuple[Hash, int, i
 
 
 class Deframer:
-    """Cuts an incoming row into frames, holding at most one unfinished frame."""
+    """Cuts an incoming row into frames, holding at most one unfinished frame.
+
+    Each byte of a payload is copied once, when its frame is whole.
+    """
 
     def __init__(self, limit_bytes: int | None = PUT_BODY_MAX_BYTES) -> None:
         """`limit_bytes` bounds the whole row; None for answers to one's own bounded questions."""
-        self._pending = bytearray()
         self._left = limit_bytes
+        #: The pieces of a frame that is not whole, and how many bytes they are.
+        self._begun: list[bytes | memoryview] = []
+        self._held = 0
 
     def feed(self, piece: bytes) -> Iterator[tuple[Hash, int, bytes]]:
         """Take bytes in; give (hash, state, payload) of each frame that they complete.
@@ -110,22 +115,32 @@ class Deframer:
             self._left -= len(piece)
             if self._left < 0:
                 raise TooLarge("the request's body is over its limit")
-        self._pending += piece
+        if 0 < self._held < HEAD_BYTES:
+            piece = b"".join((*self._begun, piece))
+            self._held = 0
         at = 0
-        try:
-            while len(self._pending) - at >= HEAD_BYTES:
-                digest, state, length = _HEAD.unpack_from(self._pending, at)
-                if length > CHUNK_MAX_BYTES:
-                    raise TooLarge(f"a chunk has at most {CHUNK_MAX_BYTES} bytes")
-                end = at + HEAD_BYTES + length
-                if len(self._pending) < end:
-                    break
-                yield Hash(digest), state, bytes(memoryview(self._pending)[at + HEAD_BYTES : end])
-                at = end
-        finally:
-            del self._pending[:at]
+        if self._held:
+            digest, state, length = _HEAD.unpack_from(self._begun[0])
+            at = HEAD_BYTES + length - self._held
+            if len(piece) < at:
+                self._begun.append(piece)
+                self._held += len(piece)
+                return
+            first, *others = self._begun
+            yield Hash(digest), state, b"".join((first[HEAD_BYTES:], *others, memoryview(piece)[:at]))
+        while len(piece) - at >= HEAD_BYTES:
+            digest, state, length = _HEAD.unpack_from(piece, at)
+            if length > CHUNK_MAX_BYTES:
+                raise TooLarge(f"a chunk has at most {CHUNK_MAX_BYTES} bytes")
+            end = at + HEAD_BYTES + length
+            if len(piece) < end:
+                break
+            yield Hash(digest), state, piece[at + HEAD_BYTES : end]
+            at = end
+        self._held = len(piece) - at
+        self._begun = [memoryview(piece)[at:]] if self._held else []
 
     def finish(self) -> None:
         """Say that the row is over. Raises LengthMismatch if it ended inside a frame."""
-        if self._pending:
+        if self._held:
             raise LengthMismatch("the body ended inside a chunk")

@@ -81,7 +81,7 @@ async def got(reading: Reading, hashes: Sequence[bytes]) -> list[tuple[Hash, int
     """The frames of an answer."""
     reply = await reading.get(cast(Context, None), wire.GetRequest(hashes=list(hashes)))
     deframer = wire.Deframer(None)
-    pieces = [reply] if isinstance(reply, bytes) else [piece async for piece in reply.pieces]
+    pieces = [reply] if isinstance(reply, bytes) else [b"".join(piece) async for piece in reply.pieces]
     frames = [frame for piece in pieces for frame in deframer.feed(piece)]
     deframer.finish()
     return frames

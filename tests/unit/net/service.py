@@ -17,6 +17,7 @@ from cairnfs.net.serving import (
     Context,
     Event,
     Events,
+    GivesPieces,
     Heartbeat,
     Pieces,
     application,
@@ -127,6 +128,7 @@ def service(
     watch: Watch = watch,
     clock: Clock | None = None,
     mounts: dict[str, ASGIApp] | None = None,
+    give: GivesPieces = give,
 ) -> Application:
     """The application; `act` handles ASK."""
     return application(

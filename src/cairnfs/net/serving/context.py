@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +46,9 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A streamed reply. `length` in bytes is announced where it is known."""
+    """A streamed reply; a piece may lie in several buffers. `length` in bytes is announced if it is known."""
 
-    pieces: AsyncIterable[bytes]
+    pieces: AsyncIterable[bytes | Sequence[bytes]]
     length: int | None = None
 
 

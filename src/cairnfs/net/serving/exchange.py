@@ -60,7 +60,15 @@ class Exchange:
             await self.answer(_FRAMES, reply)
             return
         self.status = 200
-        await asgi.answer_pieces(self.scope, self._send, 200, _FRAMES, reply.pieces, reply.length)
+        peer = asgi.peer_of(self.scope)
+        if peer is None or not peer.begin(200, _FRAMES, reply.length):
+            await asgi.answer_pieces(self.scope, self._send, 200, _FRAMES, reply.pieces, reply.length)
+            return
+        async for piece in reply.pieces:
+            if peer.gone:
+                raise ClientGone
+            await peer.more((piece,) if isinstance(piece, bytes) else piece)
+        peer.end()
 
     async def begin_events(self) -> None:
         """The head of a stream of events."""

@@ -9,12 +9,13 @@ warning in our log. Used from one event loop.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from cairnfs.clock import Clock
@@ -34,6 +35,9 @@ HEAD_S = 30.0
 STALL_S = 60.0
 #: How long the rest of a body is still swallowed after the answer to it.
 SWALLOW_S = 10.0
+
+#: Up to here one buffer is cheaper to send than several.
+JOINED_MAX_BYTES = 32 * 1024
 
 _log = structlog.get_logger("net.serving")
 
@@ -68,11 +72,14 @@ _TRAILERS = _Trailers()
 class ConnectionPeer:
     """The other end of one exchange on one connection."""
 
-    __slots__ = ("_connection", "_cycle")
+    __slots__ = ("_chunked", "_connection", "_cycle", "_head", "_left")
 
     def __init__(self, connection: BoundedProtocol, cycle: RequestResponseCycle) -> None:
         self._connection = connection
         self._cycle = cycle
+        self._head = b""
+        self._chunked = False
+        self._left = 0
 
     @property
     def gone(self) -> bool:
@@ -92,23 +99,74 @@ class ConnectionPeer:
     def answer(self, headers: RawHeaders, body: bytes) -> bool:
         """See Peer. What uvicorn does for the two messages of an answer, in one step and one system call."""
         cycle = self._cycle
-        if (
+        if not self._may_begin():
+            return False
+        if not cycle.disconnected:
+            head = _head(b"HTTP/1.1 200 OK\r\n", (*cycle.default_headers, *headers), len(body))
+            cycle.transport.write(head + body)
+            self._complete()
+        return True
+
+    def begin(self, status: int, headers: RawHeaders, length: int | None) -> bool:
+        """See Peer."""
+        if not self._may_begin():
+            return False
+        self._cycle.response_started = True
+        self._cycle.waiting_for_100_continue = False
+        self._chunked = length is None
+        self._left = length or 0
+        # It leaves with the first piece.
+        self._head = _head(STATUS_LINE[status], (*self._cycle.default_headers, *headers), length)
+        return True
+
+    async def more(self, buffers: Sequence[bytes]) -> None:
+        """See Peer. Large pieces are not joined with what HTTP wants around them."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        size = sum(map(len, buffers))
+        if cycle.disconnected or not size:
+            return
+        head, self._head = self._head, b""
+        if self._chunked:
+            buffers = (head + b"%x\r\n" % size, *buffers, b"\r\n")
+        else:
+            self._left -= size
+            if self._left < 0:
+                raise RuntimeError("more than was announced")
+            buffers = (head, *buffers) if head else buffers
+        if size <= JOINED_MAX_BYTES:
+            cycle.transport.write(b"".join(buffers))
+        else:
+            cycle.transport.writelines(buffers)
+
+    def end(self) -> None:
+        """See Peer."""
+        cycle = self._cycle
+        if cycle.disconnected:
+            return
+        if self._left:
+            raise RuntimeError("less than was announced")
+        last = self._head + b"0\r\n\r\n" if self._chunked else self._head
+        if last:
+            cycle.transport.write(last)
+        self._complete()
+
+    def _may_begin(self) -> bool:
+        cycle = self._cycle
+        return not (
             cycle.response_started
             or not cycle.keep_alive
             or cycle.flow.write_paused
             or cycle.scope["method"] == "HEAD"
-        ):
-            return False
-        if not cycle.disconnected:
-            cycle.response_started = cycle.response_complete = True
-            cycle.waiting_for_100_continue = False
-            lines = [b"HTTP/1.1 200 OK\r\n"]
-            for name, value in (*cycle.default_headers, *headers):
-                lines += (name, b": ", value, b"\r\n")
-            cycle.transport.write(b"".join((*lines, b"content-length: %d\r\n\r\n" % len(body), body)))
-            cycle.message_event.set()
-            cycle.on_response()
-        return True
+        )
+
+    def _complete(self) -> None:
+        cycle = self._cycle
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.message_event.set()
+        cycle.on_response()
 
     def into(self, buffer: memoryview) -> Arriving | None:
         """See Peer."""
@@ -118,6 +176,16 @@ class ConnectionPeer:
         """Reset the connection."""
         self._cycle.disconnected = True
         self._connection.transport.abort()
+
+
+def _head(status: bytes, headers: Iterable[tuple[bytes, bytes]], length: int | None) -> bytes:
+    lines = [status]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    lines.append(
+        b"transfer-encoding: chunked\r\n\r\n" if length is None else b"content-length: %d\r\n\r\n" % length
+    )
+    return b"".join(lines)
 
 
 def _head_too_large() -> TooLarge:
