@@ -26,14 +26,16 @@ _OURS = re.compile(rb"\.cairn-[0-9a-f]{16}")
 
 @dataclass(slots=True)
 class Counts:
-    """Names: `here` before, of which `removed` go; `added` and the `directories` among them.
+    """Names: `here` before, of which `removed` go; `added`; `changed` as far as that was looked for.
 
-    `changed` where that was looked for; `size`: bytes of the files that come, as far as was looked for.
+    `directories`: of those added; `remade`: those in the place of something else. `size`: bytes of the files
+    that come, as far as was looked for.
     """
 
     here: int = 0
     added: int = 0
     directories: int = 0
+    remade: int = 0
     changed: int = 0
     removed: int = 0
     size: int = 0
@@ -138,6 +140,7 @@ class Look:
             if here.kind == "directory":
                 # All in it goes with it; its own place is taken by what is there.
                 self._gone = here.path + b"/"
+            self.counts.remade += entry.kind == "directory"
             self._change(item, path, "changed")
         elif self._compare and entry.kind != "directory" and not self._same(item, here, row):
             self._change(item, path, "changed")

@@ -144,7 +144,7 @@ class SyncTree:
                 added = names + tree.directories - 1
                 changed = 0
             elif look is not None:
-                changed = max(names - self._getting.same - (counts.added - counts.directories), 0)
+                changed = names - self._getting.same - (counts.added - counts.directories) + counts.remade
         return Synced(
             commit=self._root.commit,
             here=counts.here,
