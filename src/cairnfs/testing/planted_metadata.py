@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from cairnfs.ids import CommitNumber, Hash
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, rename, resolve, unchanged
+from cairnfs.metadata.ops import rename, resolve, unchanged, vouching
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.rows import nodes, orphans
 from cairnfs.metadata.state import State
@@ -136,12 +136,12 @@ def etags_of_the_commit() -> Iterator[None]:
 @contextmanager
 def reading_bases_of_others() -> Iterator[None]:
     """Files that whoever commits may not read vouch for chunks."""
-    honest = bases._files
+    honest = vouching._files
 
     def nosy(tx: Any, now: Any, at: Any, person: Any, paths: Any) -> Any:
         return honest(tx, now, at, person._replace(role="admin"), paths)
 
-    with patch.object(bases, "_files", nosy):
+    with patch.object(vouching, "_files", nosy):
         yield
 
 

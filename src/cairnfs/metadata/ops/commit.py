@@ -19,7 +19,7 @@ from cairnfs.ids import (
     SessionId,
 )
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, emptying, leaning, receipts, results, steps, unchanged
+from cairnfs.metadata.ops import emptying, leaning, receipts, results, steps, unchanged, vouching
 from cairnfs.metadata.ops.attach import attach
 from cairnfs.metadata.ops.copy import copy
 from cairnfs.metadata.ops.durable import Durability
@@ -291,8 +291,8 @@ def prepare(
     given = [body for page in pages for body in page.receipts]
     given += genuine
     held = receipts.holdings(person, request.session, given)
-    leaned = [Leaned(bases.read(page.bases), page.vouched) for page in pages if page.bases]
-    leaned += [Leaned(bases.read(request.bases))] if request.bases else []
+    leaned = [Leaned(vouching.read(page.bases), page.vouched) for page in pages if page.bases]
+    leaned += [Leaned(vouching.read(request.bases))] if request.bases else []
     made = [steps.step(operation) for page in pages for operation in page.operations]
     made += [steps.step(operation) for operation in request.operations]
     return Commit(

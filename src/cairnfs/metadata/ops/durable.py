@@ -2,7 +2,7 @@
 
 What belongs here: holding receipts against the present members and starts, inside the clock; what can
 be prepared was. What does not: whether a receipt is genuine (the route checked that), what is in a base
-(`bases`). Holders that left or started again do not count, whatever the receipt says. A hole is durable
+(`vouching`). Holders that left or started again do not count, whatever the receipt says. A hole is durable
 without anybody's word, and a receipt that names one says nothing.
 """
 
@@ -19,9 +19,9 @@ from cairnfs.core.permissions import READ, Person, allowed
 from cairnfs.core.placement import group_of, required
 from cairnfs.errors import Busy, IncarnationChanged, LengthMismatch, NotDurable
 from cairnfs.ids import GroupId, Hash, Path
-from cairnfs.metadata.ops.bases import Vouched
 from cairnfs.metadata.ops.resolve import Place, text
 from cairnfs.metadata.ops.steps import Step, WriteStep
+from cairnfs.metadata.ops.vouching import Vouched
 from cairnfs.metadata.rows import detached
 from cairnfs.metadata.rows.nodes import Dentry
 from cairnfs.metadata.state import State

@@ -24,12 +24,12 @@ from cairnfs.errors import (
 )
 from cairnfs.ids import CommitNumber, Incarnation, InodeId, SessionId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, detached_handle, steps, tree_page, tree_rows
-from cairnfs.metadata.ops.bases import Basis
+from cairnfs.metadata.ops import detached_handle, steps, tree_page, tree_rows, vouching
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.ops.receipts import holdings, incarnations
 from cairnfs.metadata.ops.resolve import text
 from cairnfs.metadata.ops.tree_page import Look, Making, Page
+from cairnfs.metadata.ops.vouching import Basis
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock, dentries, detached, groups
 from cairnfs.metadata.rows.replies import ReplyKey
@@ -73,7 +73,7 @@ def parse(
         tree=request.tree,
         steps=made,
         durability=Durability(made, held),
-        bases=bases.read(request.bases),
+        bases=vouching.read(request.bases),
         session=None if request.session is None else SessionId(request.session),
         incarnations=incarnations(receipts),
         reply_key=detached_handle.reply_key(asker, request.request_id, body_hash),
@@ -102,7 +102,7 @@ def _look_at_bases(tx: Tx, person: Person, parsed: Parsed) -> None:
     if parsed.bases:
         assert parsed.session is not None, "parse has seen to it"
         durability.rely(None)
-        durability.rely(bases.look(tx, person, parsed.session, parsed.bases, durability.wanted()))
+        durability.rely(vouching.look(tx, person, parsed.session, parsed.bases, durability.wanted()))
     durability.refuse_early(groups.dirty(tx), settled=True)
 
 

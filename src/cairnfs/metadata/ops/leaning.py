@@ -2,7 +2,7 @@
 
 What belongs here: putting together what was looked up for each page when it came, and looking up the rest. A
 page's word counts as long as the person is who they were, in the same incarnation; else its bases are looked
-at again. What does not: looking at a base (`bases`), judging (`durable`). Before the clock, inside a tx.
+at again. What does not: looking at a base (`vouching`), judging (`durable`). Before the clock, inside a tx.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from cairnfs.core.permissions import Person
 from cairnfs.ids import SessionId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases
-from cairnfs.metadata.ops.bases import Basis, Vouched
+from cairnfs.metadata.ops import vouching
 from cairnfs.metadata.ops.durable import Durability
+from cairnfs.metadata.ops.vouching import Basis, Vouched
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock, groups
 
@@ -51,7 +51,7 @@ def look(
             asked += one.bases
 
     def more(wanted: Sequence[Basis]) -> None:
-        known.append(bases.look(tx, person, session, wanted, durability.wanted()))
+        known.append(vouching.look(tx, person, session, wanted, durability.wanted()))
         durability.rely(reduce(Vouched.add, known))
 
     more(asked)

@@ -29,9 +29,9 @@ from cairnfs.errors import (
 )
 from cairnfs.ids import RequestId, SessionId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.ops import bases, receipts, steps
-from cairnfs.metadata.ops.bases import Basis, Vouched
+from cairnfs.metadata.ops import receipts, steps, vouching
 from cairnfs.metadata.ops.durable import Durability
+from cairnfs.metadata.ops.vouching import Basis, Vouched
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock, replies, shadow
 from cairnfs.metadata.rows.replies import ABORTED
@@ -78,7 +78,7 @@ class Draft(NamedTuple):
         request, vouched = self.request, None
         if self.bases and request.session is not None:
             session = SessionId(request.session)
-            vouched = bases.look(tx, self.person, session, self.bases, self.durability.wanted())
+            vouched = vouching.look(tx, self.person, session, self.bases, self.durability.wanted())
         return Page(request.operations, list(self.receipts), request.bases, vouched)
 
 
@@ -94,7 +94,7 @@ def draft(person: Person, request: StageRequest, genuine: Sequence[ReceiptBody])
         raise SessionEnded("there never was a session of that name")
     if request.bases and request.session is None:
         raise BadRequest("bases count only with a session that needs the commits they are read at")
-    given = bases.read(request.bases)
+    given = vouching.read(request.bases)
     held = receipts.holdings(person, request.session, genuine)
     made = Durability([steps.step(operation) for operation in request.operations], held)
     body_hash = blake3(_encoder.encode(request.operations)).digest()

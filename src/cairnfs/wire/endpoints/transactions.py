@@ -69,6 +69,7 @@ STAGE = Endpoint(
     "user",
     "Bring a page of a commit of many operations",
     (
+        e.BadRequest,
         e.BadName,
         e.PathTooLong,
         e.BadCursor,

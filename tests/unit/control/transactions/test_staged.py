@@ -4,86 +4,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import msgspec
 import pytest
 from blake3 import blake3
 
 from cairnfs import errors as e
-from cairnfs.metadata.ops import staged, tokens, unchanged
+from cairnfs.metadata.ops import staged, tokens
 from cairnfs.metadata.rows import shadow
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
-from cairnfs.wire.commits import (
-    Base,
-    CommitReply,
-    CommitRequest,
-    Operation,
-    Receipt,
-    Remove,
-    SettleRequest,
-    StageRequest,
-    Unchanged,
-    Write,
-)
-from cairnfs.wire.directory import ChunkRef, ListRequest
+from cairnfs.wire.commits import Base, Remove, SettleRequest
+from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.people import CreateGroupRequest
-from cairnfs.wire.receipts import Holder, Holding, ReceiptBody, sign
 from cairnfs.wire.sessions import SessionRequest
-from tests.unit.control.plane import Joined, Plane, directory, empty_file, plane
+from tests.unit.control.plane import Plane, directory, plane
+from tests.unit.control.staging import Staging, files, write
 
 HOUR_US = 3600 * 1_000_000
 CHUNKS = [ChunkRef(blake3(b"%d" % number).digest(), 1) for number in range(4)]
-
-
-class Staging:
-    """One user's commit in pages."""
-
-    def __init__(self, cluster: Plane, who: TokenReply) -> None:
-        self.cluster = cluster
-        self.who = who
-        self.request_id = secrets.token_hex(16)
-        self.session: str | None = None
-        self.servers: list[Joined] = []
-
-    async def begin(self, admin: TokenReply) -> None:
-        """A session, and fileservers that say what they are told to."""
-        self.servers = [await self.cluster.join(admin, number) for number in (1, 2, 3)]
-        begun = await self.cluster.ask(endpoints.BEGIN_SESSION, SessionRequest(), self.who.token)
-        self.session, self.at = begun.session, begun.commit
-
-    async def stage(self, page: int, *operations: Operation, **fields: Any) -> int:
-        given: dict[str, Any] = {"request_id": self.request_id, "session": self.session, **fields}
-        request = StageRequest(page=page, operations=list(operations), **given)
-        return (await self.cluster.ask(endpoints.STAGE, request, self.who.token)).page
-
-    async def commit(self, count: int, *operations: Operation, **fields: Any) -> CommitReply:
-        given: dict[str, Any] = {"request_id": self.request_id, "session": self.session, **fields}
-        request = CommitRequest(operations=list(operations), staged=count, **given)
-        return await self.cluster.ask(endpoints.COMMIT, request, self.who.token)
-
-    async def receipt(self, *chunks: ChunkRef, session: str | None = None) -> Receipt:
-        who = await self.cluster.ask(endpoints.WHOAMI, None, self.who.token)
-        body = ReceiptBody(
-            cluster_id=self.cluster.app.cluster_id,
-            incarnation=1,
-            fileserver=self.servers[0].reply.fileserver,
-            user=who.user_id,
-            session=session or self.session or "",
-            begin=self.at,
-            holdings=[
-                Holding([Holder(one.reply.fileserver, one.boot) for one in self.servers], list(chunks))
-            ],
-        )
-        return sign(body, self.servers[0].reply.receipt_key)
-
-    async def names(self, path: str = "/home/ann") -> list[str]:
-        reply = await self.cluster.ask(endpoints.LIST, ListRequest(path=path), self.who.token)
-        return [one.name for one in reply.entries]
-
-    def pages(self) -> int:
-        return len(self.cluster.database.read(lambda tx: tx.rows("SELECT page FROM shadow")))
 
 
 @pytest.fixture
@@ -102,15 +41,6 @@ async def staging(cluster: Plane, admin: TokenReply) -> Staging:
     made = Staging(cluster, await cluster.signup("ann"))
     await made.begin(admin)
     return made
-
-
-def files(first: int, count: int) -> list[Operation]:
-    return [empty_file(f"/home/ann/d/{number}") for number in range(first, first + count)]
-
-
-def write(name: str, *chunks: ChunkRef, **fields: Any) -> Write:
-    size = sum(one.size for one in chunks)
-    return Write(path=f"/home/ann/{name}", chunks=list(chunks), size=size, **fields)
 
 
 # -- one commit ----------------------------------------------------------------------------------------
@@ -375,38 +305,3 @@ async def test_a_page_goes_with_whom_it_is_of(staging: Staging) -> None:
     assert not database.write(lambda tx: shadow.put(tx, key, row._replace(body_hash=b"other"), 2))
     assert database.write(lambda tx: shadow.put(tx, key, row._replace(body=b"more"), 3))
     assert database.read(lambda tx: shadow.find(tx, key, 0)) == row._replace(body=b"more")
-
-
-# -- expectations over the wire ------------------------------------------------------------------------
-
-
-async def test_a_commit_that_expected_nothing_to_change_is_asked_again(staging: Staging) -> None:
-    since = (await staging.cluster.commit(staging.who.token, directory("/home/ann/d"))).commit
-    asked = [Unchanged(path="/home/ann", since=since), *files(0, 1)]
-    first = await staging.commit(0, *asked)
-    assert await staging.commit(0, *asked) == first
-    with pytest.raises(e.VersionChanged):
-        await staging.commit(0, *asked, request_id="4" * 32)
-    staging.request_id = "5" * 32
-    await staging.stage(0, Unchanged(path="/home/ann/d", since=since), *files(5, 1))
-    with pytest.raises(e.VersionChanged):
-        await staging.commit(1)
-
-
-async def test_whoever_is_far_behind_looks_again(staging: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster, token = staging.cluster, staging.who.token
-    since = (await cluster.commit(token, directory("/home/ann/d"))).commit
-    honest, late = unchanged.check, [3]
-
-    def behind(*args: Any) -> Any:
-        late[0] -= 1
-        if late[0] > 0:
-            raise unchanged.FarBehind("others were quicker")
-        return honest(*args)
-
-    monkeypatch.setattr(unchanged, "check", behind)
-    await staging.commit(0, Unchanged(path="/home/ann", since=since), directory("/home/ann/e"))
-    assert late == [0]
-    late[0] = 99
-    with pytest.raises(e.Busy):
-        await staging.commit(0, Unchanged(path="/home/ann/d", since=since), request_id="6" * 32)

@@ -1,4 +1,4 @@
-"""bases: chunks that need no receipts because they are in files that the caller may read.
+"""vouching: chunks that need no receipts because they are in files that the caller may read.
 
     read(bases) -> list[Basis]                     checked, before any tx
     look(tx, person, session, bases, chunks)       before the clock: which of these chunks bases have
