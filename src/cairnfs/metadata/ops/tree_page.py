@@ -233,21 +233,13 @@ class _Making:
     def one(self, step: Making) -> None:
         """One operation."""
         path = target_of(step)
+        node = self._source(step) if isinstance(step, LinkStep) else None
+        directory = self._directory(path)
         if len(path) == 1 or path in self._nodes or path in self._look.there:
             raise Exists("something already has that name", path=text(path))
-        directory = self._directory(path)
-        match step:
-            case LinkStep():
-                node = self._source(step)
-            case WriteStep():
-                self._leaves.update((leaf.hash, leaf) for leaf in step.leaves)
-                content = Content(step.mode, step.size, step.manifest, mtime=step.mtime)
-                node = self._new(directory, FILE, content, step.attributes, path)
-            case MkdirStep():
-                node = self._new(directory, DIRECTORY, Content(step.mode), step.attributes, path)
-            case SymlinkStep():
-                content = Content(SYMLINK_MODE, len(step.target), target=step.target)
-                node = self._new(directory, SYMLINK, content, step.attributes, path)
+        if node is None:
+            assert not isinstance(step, LinkStep)
+            node = self._new(directory, step, path)
         node.links += 1
         self._nodes[path] = node
         self._names.append((directory.inode, Name(path_rules.base(path)), node))
@@ -262,13 +254,20 @@ class _Making:
             raise NotADirectory("a file is on the way", path=text(path))
         return node.version
 
-    def _new(
-        self, directory: Version, kind: str, content: Content, settings: Settings | None, path: Path
-    ) -> _Node:
+    def _new(self, directory: Version, step: WriteStep | MkdirStep | SymlinkStep, path: Path) -> _Node:
         person, inode = self._look.person, self._next
+        match step:
+            case WriteStep():
+                self._leaves.update((leaf.hash, leaf) for leaf in step.leaves)
+                kind, content = FILE, Content(step.mode, step.size, step.manifest, mtime=step.mtime)
+            case MkdirStep():
+                kind, content = DIRECTORY, Content(step.mode)
+            case SymlinkStep():
+                kind, content = SYMLINK, Content(SYMLINK_MODE, len(step.target), target=step.target)
         version = first_version(person, self._stamp, directory, inode, kind, content)
-        if settings is not None:
-            version = settled(self._known, person, self._stamp, kind, version, settings, path=path, new=True)
+        if step.attributes is not None:
+            known = self._known
+            version = settled(known, person, self._stamp, kind, version, step.attributes, path=path, new=True)
         self._next = InodeId(inode + 1)
         node = _Node(kind, version, content.manifest)
         self._made.append(node)
