@@ -15,7 +15,6 @@ from functools import partial
 from itertools import islice
 
 from cairnfs.client import history
-from cairnfs.client.caller import caller_of
 from cairnfs.client.connection import Connection
 from cairnfs.client.local_files import LocalPath, look
 from cairnfs.client.progress import Meter
@@ -23,7 +22,8 @@ from cairnfs.client.publish_look import Looked, Looking
 from cairnfs.client.publish_read import Shifted
 from cairnfs.client.publish_rows import actions_of, rows_after
 from cairnfs.client.publish_send import Sending
-from cairnfs.client.record import Pair, Record, Torn, state_dir
+from cairnfs.client.record import Pair, Torn
+from cairnfs.client.recording import record_of
 from cairnfs.client.resolving import Resolved, resolve
 from cairnfs.client.results import ACTIONS_MAX, Action, Durability, OnProgress, Published
 from cairnfs.client.skips import Skips
@@ -81,7 +81,7 @@ class Publish:
         if not root.directory:
             raise NotADirectory("local: it is no directory", path=names.printable(root.path))
         resolved = await self._resolve()
-        record = await self._record()
+        record = await record_of(self._connection)
         try:
             if record is not None:
                 self._pair = await on_disk(record.pair, wanted.local, resolved.path)
@@ -95,15 +95,6 @@ class Publish:
         if resolved.entry is not None and resolved.entry.kind != "directory":
             raise NotADirectory("it is no directory", path=names.printable(resolved.path))
         return resolved
-
-    async def _record(self) -> Record | None:
-        """The record of the caller; None where the caller cannot be told."""
-        caller = await caller_of(self._connection.control.tokens)
-        if caller is None:
-            return None
-        return Record.open(
-            state_dir() / "records", caller.cluster_id, caller.user_id, clock=self._connection.clock
-        )
 
     async def _rounds(self, resolved: Resolved) -> Published:
         trusts = True

@@ -46,7 +46,8 @@ class There(NamedTuple):
     def of_row(cls, row: Known) -> There:
         """As the record's row says, nothing having changed since."""
         twins = (row.device, row.inode) if row.links > 1 else None
-        return cls(row.path, row.kind, row.mode, row.size, row.content, row.etag, twins)
+        content = None if row.kind == "file" and not row.content else row.content
+        return cls(row.path, row.kind, row.mode, row.size, content, row.etag, twins)
 
     @classmethod
     def of_item(cls, item: WalkItem) -> There:
@@ -264,8 +265,8 @@ class Comparison:
     def _content(self, here: Here, row: Known | None, there: There) -> None:
         """The same file on both sides: what of it differs."""
         mine, theirs = self._mine(here, row, there), there.content
-        if theirs is None and row is not None and row.etag == there.etag:
-            theirs = row.content
+        if theirs is None and row is not None and row.etag and row.etag == there.etag:
+            theirs = row.content or None
         if mine is None or mine != theirs or (here.kind == "file" and here.status.st_size != there.size):
             if here.kind == "file" and not there.mode & _OWNER_WRITES:
                 # Nobody could write into it; it gives way to a new one.
@@ -289,7 +290,7 @@ class Comparison:
 
     def _mine(self, here: Here, row: Known | None, there: There) -> bytes | None:
         """What the content here is; None where it is surely another one, or cannot be told."""
-        if row is not None and self._trusts(here, row):
+        if row is not None and self._trusts(here, row) and (row.content or here.kind != "file"):
             return row.content
         if here.kind == "symlink":
             return _led_to(here)

@@ -191,7 +191,7 @@ class Looking:
             await on_disk(_see, comparison, merge.end())
         else:
             since = await self._walk(comparison, merge)
-            await self._settle_doubts(comparison, since)
+        await self._settle_doubts(comparison, since)
         return Looked(
             self._connection,
             resolved.path,

@@ -42,6 +42,7 @@ class InCommit:
 
     #: Whether a page that was refused for its chunks may be sent again by itself.
     repeats = False
+    tree: str | None = None
 
     def __init__(self, control: Control, looked: Looked, durability: Durability | None) -> None:
         self._pages = Pages(control)
@@ -74,6 +75,7 @@ class InTree:
     def __init__(
         self, control: Control, looked: Looked, tree: DetachedTree, durability: Durability | None
     ) -> None:
+        self.tree = tree.handle
         self._control = control
         self._path: Path = looked.path
         self._tree = tree

@@ -22,6 +22,7 @@ from cairnfs.client.local_content import READS_MAX
 from cairnfs.client.local_files import local_errors, open_regular
 from cairnfs.client.progress import Meter, Part
 from cairnfs.client.publish_compare import Change
+from cairnfs.client.publish_known import TreeKnown, tree_known
 from cairnfs.client.publish_look import Looked
 from cairnfs.client.publish_places import InCommit, InTree, place_for
 from cairnfs.client.publish_read import Read, Shifted, is_content, is_still, read_all, runs, windows
@@ -50,7 +51,8 @@ class Sending:
     sent_bytes: int = 0
     #: Files that never held still while they were read: what was read is what is there.
     moved: list[bytes] = field(default_factory=list)
-    _never: set[bytes] = field(default_factory=set)
+    #: Chunks that are sent whatever is known of them.
+    never: set[bytes] = field(default_factory=set)
 
     async def run(self) -> CommitReply:
         """Send and commit. Raises VersionChanged, Shifted, and what refused the commit."""
@@ -59,12 +61,14 @@ class Sending:
             self.meter.files = 0
             self.meter.moved(-self.meter.bytes)
             try:
-                async with self._held() as since:
-                    return await self._once(since, trusting=made < UPLOADS_MAX)
+                async with self._held() as at:
+                    trusting = made < UPLOADS_MAX
+                    async with tree_known(self.looked, at, trusting=trusting) as known:
+                        return await self._once(known)
             except VOID as error:
                 if made == UPLOADS_MAX:
                     raise
-                await self._learn(error)
+                await self.learn(error)
         raise AssertionError("counted to the end")
 
     @asynccontextmanager
@@ -78,22 +82,22 @@ class Sending:
         finally:
             hold.release()
 
-    async def _learn(self, error: CairnError) -> None:
+    async def learn(self, error: CairnError) -> None:
         """What a refusal says of chunks that have to be sent, or more safely."""
         if isinstance(error, NotDurable):
-            self._never.update(error.chunks)
+            self.never.update(error.chunks)
             with suppress(CairnError):
                 await self.connection.policies.learn(self.looked.below(b"x"), refused=True)
 
-    async def _once(self, at: int, *, trusting: bool) -> CommitReply:
+    async def _once(self, known: TreeKnown) -> CommitReply:
         looked = self.looked
         place = await place_for(self.connection.control, looked, self.durability)
-        there = await looked.chunks_there(at) if trusting else KnownChunks()
+        await known.note(place)
         running: list[asyncio.Task[None]] = []
         try:
             for window in windows(looked.changes, bool(looked.comparison.closed)):
                 before = running[-1] if running else None
-                page = _Page(self, place, window, there, trusting)
+                page = _Page(self, place, window, known, await known.follow(window))
                 running.append(asyncio.create_task(page.make(before)))
                 # One is being made, one is being sent: more would only hold more.
                 if len(running) > 1:
@@ -106,20 +110,13 @@ class Sending:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         self.meter.enter("committing")
-        return await place.finish([self._unchanged()], self.message)
+        reply = await place.finish([self._unchanged()], self.message)
+        await known.done()
+        return reply
 
     def _unchanged(self) -> Operation:
         text, base64 = names.to_text(self.looked.path)
         return Unchanged(path=text, path_b64=base64, since=self.looked.since)
-
-    async def repeat(self, error: CairnError) -> None:
-        """A page has to be made again."""
-        await self._learn(error)
-
-    @property
-    def never(self) -> set[bytes]:
-        """Chunks that are sent whatever is known of them."""
-        return self._never
 
 
 class _Page:
@@ -130,17 +127,17 @@ class _Page:
         sending: Sending,
         place: InCommit | InTree,
         changes: Sequence[Change],
-        there: KnownChunks,
-        trusting: bool,
+        known: TreeKnown,
+        followed: KnownChunks,
     ) -> None:
         self._sending = sending
         self._connection = sending.connection
         self._looked = sending.looked
         self._place = place
         self._changes = changes
+        self._known = known
         #: The last is of the file that is replaced just now.
-        self._known = [there, KnownChunks()]
-        self._trusting = trusting
+        self._there = [*known.there, followed, KnownChunks()]
 
     async def make(self, before: asyncio.Task[None] | None) -> None:
         """Send what it needs, wait for the page before, and make it; again where that alone can be."""
@@ -151,14 +148,16 @@ class _Page:
             except VOID as error:
                 if made == UPLOADS_MAX or not self._place.repeats:
                     raise
-                await self._sending.repeat(error)
+                await self._sending.learn(error)
                 part.undo()
             else:
                 return
 
     async def _once(self, before: asyncio.Task[None] | None, part: Part) -> None:
-        reliance = Reliance(self._known, self._sending.never)
+        known = self._known
+        reliance = Reliance(self._there, self._sending.never, known.proven)
         async with self._connection.upload(self._durability()) as upload:
+            known.watch(upload)
             try:
                 contents = await self._send(upload, reliance, part)
                 receipts = await upload.finish()
@@ -166,13 +165,11 @@ class _Page:
                 self._sending.sent_bytes += upload.sent_bytes
             if before is not None:
                 await asyncio.shield(before)
+            made = list(zip(self._changes, contents, strict=True))
+            await known.keep(upload, contents, self._place)
             await upload.hold.ready()
-            await self._place.add(
-                list(zip(self._changes, contents, strict=True)),
-                upload.hold.session,
-                receipts,
-                reliance.bases,
-            )
+            await self._place.add(made, upload.hold.session, receipts, reliance.bases)
+            known.made(made, self._place)
 
     def _durability(self) -> Durability:
         """The durability with which the chunks are sent: what the strictest directory asks."""
@@ -194,6 +191,7 @@ class _Page:
                 else:
                     contents.append(await self._send_short(change, read, upload, reliance, part))
                 part.done()
+            await self._known.gather(upload)
         return contents
 
     async def _send_short(
@@ -214,9 +212,9 @@ class _Page:
         """Send a long file, of which the one that is there may have most; again if it changes meanwhile."""
         here, there = change.here, change.there
         assert here is not None
-        if self._trusting and there is not None and there.kind == "file":
-            self._known[1] = KnownChunks()
-            await learn_present(self._connection, self._looked.below(change.path), self._known[1])
+        if self._known.trusting and there is not None and there.kind == "file":
+            self._there[-1] = KnownChunks()
+            await learn_present(self._connection, self._looked.below(change.path), self._there[-1])
         for left in reversed(range(READS_MAX)):
             chunks: list[ChunkRef] = []
             try:
