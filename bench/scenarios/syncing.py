@@ -40,7 +40,7 @@ def small_files(site: Site) -> list[Figure]:
         return outcome(ran, count)
 
     def unchanged(_: int) -> Outcome:
-        ran, said = told(site, "get", "-r", remote, str(copy))
+        ran, said = told(site, "get", "-r", f"{remote}/.", str(copy))
         assert said["received_bytes"] == 0, said
         return outcome(ran, count)
 
