@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from cairnfs.client.cache_directory import CacheSettings, Unusable, open_directory
+from cairnfs.client.cache_index import Header, Key, Slot, key_of
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.ids import Hash
 
 if TYPE_CHECKING:
-    from cairnfs.client.cache_index import Header, Key, Slot
     from cairnfs.client.cache_ring import Ring
 
 #: A stream of more neither fills the cache nor keeps anything in it from being written over: it is read
@@ -34,7 +34,7 @@ STREAM_BYTES = 64 * 1024 * 1024
 _STREAM_PART = 8
 #: The longest thing under a name, with what proves it.
 NAMED_BYTES = 64 * 1024
-#: After the disk was full so many things are not even tried.
+#: After the disk was full, or the lock was not to be had, so many things are not even tried.
 _PAUSE = 1000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DIGEST_BYTES = 32
@@ -204,6 +204,9 @@ class Cache:
     def _portion(self, ring: Ring, portion: Sequence[tuple[Key, bytes]], again: bool) -> None:
         if ring.store(portion, self._counted, again=again):
             self._counted = (0, 0, 0)
+        else:
+            # Somebody was stopped with the lock, perhaps: waiting for it each time would slow all reading.
+            self._paused = _PAUSE
 
     @contextmanager
     def _guarded(self, *, opening: bool = True) -> Iterator[Ring | None]:
@@ -254,6 +257,4 @@ def genuine(digest: Hash, content: bytes, key: bytes | None = None) -> bool:
 
 
 def _key(digest: bytes, salt: int) -> Key:
-    from cairnfs.client.cache_index import key_of
-
     return key_of(int.from_bytes(digest[:16], "little") ^ salt)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from cairnfs.client.cache import Cache
 from cairnfs.client.workers import on_cache
@@ -21,10 +23,11 @@ ASK_CHUNKS = 1024
 ASK_BYTES = 8 * 1024 * 1024
 #: Bytes that wait to be kept; what comes while so many wait is not kept.
 WAITING_BYTES = 8 * 1024 * 1024
-#: How long the end of a client may wait for what is still to be kept.
-_CLOSE_S = 5.0
+#: A disk that takes longer hangs: the client goes on without the cache, or ends.
+PATIENCE_S = 10.0
 
 Then = Callable[[bytes | None], None]
+R = TypeVar("R")
 
 
 class CacheFront:
@@ -42,6 +45,7 @@ class CacheFront:
         self._asking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closed = False
+        self._hangs = False
 
     def look(self, chunk: Chunk, then: Then, *, refresh: bool = True) -> None:
         """Have `then` called with the chunk's bytes, or with None where they are not here.
@@ -63,7 +67,7 @@ class CacheFront:
         for part in _parts(wanted.values()):
             if not self._open:
                 break
-            for chunk, content in zip(part, await on_cache(self.cache.lookup_many, part), strict=True):
+            for chunk, content in zip(part, await self._lookup(part, refresh=True), strict=True):
                 if content is not None:
                     found[chunk.hash] = content
                     self.cached_bytes += len(content)
@@ -71,7 +75,8 @@ class CacheFront:
 
     async def recall_many(self, names: Sequence[bytes]) -> list[bytes | None]:
         """What was kept under these names."""
-        return await on_cache(self.cache.recall_many, names) if self._open else [None] * len(names)
+        nothing: list[bytes | None] = [None] * len(names)
+        return await self._apart(lambda: self.cache.recall_many(names), nothing) if self._open else nothing
 
     def keep(self, digest: Hash, content: bytes) -> None:
         """Keep a chunk's verified bytes, sometime soon."""
@@ -87,15 +92,32 @@ class CacheFront:
         """Keep what is still to be kept, tell those who wait that there is nothing, let the cache go."""
         self._closed = True
         tasks = [task for task in (self._asking, self._keeping) if task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSE_S)
+        await asyncio.gather(*tasks, return_exceptions=True)
         while self._asked:
             self._asked.popleft()[2](None)
-        await on_cache(self.cache.close)
+        if not self._hangs:
+            await self._apart(self.cache.close, None)
 
     @property
     def _open(self) -> bool:
-        return not self._closed and self.cache.usable
+        return not self._closed and not self._hangs and self.cache.usable
+
+    async def _apart(self, work: Callable[[], R], otherwise: R) -> R:
+        """The work's result, or the other where the disk hangs."""
+        if self._hangs:
+            return otherwise
+        try:
+            return await asyncio.wait_for(on_cache(work), PATIENCE_S)
+        except TimeoutError:
+            self._hangs = True
+            return otherwise
+        except RuntimeError:
+            # The interpreter is about to end, and begins nothing on threads any more.
+            return work()
+
+    async def _lookup(self, chunks: Sequence[Chunk], *, refresh: bool) -> list[bytes | None]:
+        nothing: list[bytes | None] = [None] * len(chunks)
+        return await self._apart(lambda: self.cache.lookup_many(chunks, refresh=refresh), nothing)
 
     def _takes(self, size: int) -> bool:
         if not self._open or self._waiting_bytes + size > WAITING_BYTES:
@@ -108,9 +130,9 @@ class CacheFront:
     async def _ask(self) -> None:
         while self._asked:
             batch = self._batch()
-            found: Sequence[bytes | None] = [None] * len(batch)
+            found: list[bytes | None] = [None] * len(batch)
             try:
-                found = await on_cache(self._lookup, [one[0] for one in batch], batch[0][1])
+                found = await self._lookup([one[0] for one in batch], refresh=batch[0][1])
             finally:
                 for (_, _, then), content in zip(batch, found, strict=True):
                     self.cached_bytes += len(content) if content is not None else 0
@@ -126,17 +148,16 @@ class CacheFront:
             batch.append(self._asked.popleft())
         return batch
 
-    def _lookup(self, chunks: Sequence[Chunk], refresh: bool) -> list[bytes | None]:
-        return self.cache.lookup_many(chunks, refresh=refresh)
-
     async def _keep(self) -> None:
         while self._kept or self._named:
             chunks, self._kept = self._kept, []
             named, self._named = self._named, []
-            await on_cache(self.cache.store_many, chunks)
-            if named:
-                await on_cache(self.cache.keep_many, named)
+            await self._apart(partial(self._store, chunks, named), None)
             self._waiting_bytes -= sum(len(content) for _, content in [*chunks, *named])
+
+    def _store(self, chunks: Sequence[tuple[Hash, bytes]], named: Sequence[tuple[bytes, bytes]]) -> None:
+        self.cache.store_many(chunks)
+        self.cache.keep_many(named)
 
 
 def _parts(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:

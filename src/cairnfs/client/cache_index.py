@@ -26,8 +26,7 @@ BUCKET_BYTES = SLOTS * _SLOT_BYTES
 _RING_PER_BUCKET = SLOTS * 4096 * 4 // 5
 HEADER_BYTES = 4096
 _MAGIC = b"CairnCch"
-#: A number that is not below this was not written by any version.
-_LAYOUTS = 1000
+#: Every layout begins with these, and a CRC of them, so that a later one is told from a damaged one.
 _HEADER = struct.Struct("<8sIIQQQQQQ")
 _CRC = struct.Struct("<I")
 HEADER_CONTENT_BYTES = _HEADER.size + _CRC.size
@@ -79,10 +78,12 @@ class Header:
         if len(content) < HEADER_CONTENT_BYTES:
             return None
         magic, layout, buckets, limit, cursor, lap, hits, misses, hit_bytes = _HEADER.unpack_from(content)
-        if magic == _MAGIC and LAYOUT < layout < _LAYOUTS:
-            raise Unusable("it is of a later version of Cairn")
         whole = zlib.crc32(content[: _HEADER.size]) == _CRC.unpack_from(content, _HEADER.size)[0]
-        if not whole or magic != _MAGIC or layout != LAYOUT or not buckets or not limit:
+        if not whole or magic != _MAGIC:
+            return None
+        if layout > LAYOUT:
+            raise Unusable("it is of a later version of Cairn")
+        if layout != LAYOUT or not buckets or not limit:
             return None
         return cls(limit, buckets, lap, cursor, hits, misses, hit_bytes)
 

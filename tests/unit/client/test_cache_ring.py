@@ -175,10 +175,13 @@ def test_a_damaged_header_begins_anew(make: Callable[..., Ring], tmp_path: Path,
     assert there(make(), thing(2)[0]) == thing(2)[1]
 
 
-def test_a_later_layout_is_left_alone(make: Callable[..., Ring], tmp_path: Path) -> None:
+def test_a_later_layout_is_left_alone(
+    make: Callable[..., Ring], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     live = make()
-    header = bytearray(Header(LIMIT, 1).encoded())
-    header[8] = cache_index.LAYOUT + 1
+    monkeypatch.setattr(cache_index, "LAYOUT", cache_index.LAYOUT + 1)
+    header = Header(LIMIT, 1).encoded()
+    monkeypatch.undo()
     (tmp_path / "chunks" / "header").write_bytes(header)
     with pytest.raises(Unusable, match="later version"):
         make()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cairnfs.client import cache
+from cairnfs.client import cache, cache_front
 from cairnfs.client.cache_directory import CacheSettings
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
@@ -226,3 +228,30 @@ async def test_a_file_whose_answer_is_too_long_is_opened_as_ever(
         assert await reader.read_file("/f") == bytes(300)
         await reader.close()
     assert cluster.unchanged_opens == 0
+
+
+async def test_a_disk_that_hangs_is_not_waited_for(
+    cluster: FakeCluster,
+    connect: MakeFilesystem,
+    files: Filesystem,
+    settings: CacheSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("/f", "/g"):
+        await files.write_file(name, name.encode())
+    free = threading.Event()
+    honest = cache.Cache.lookup_many
+
+    def hang(*arguments: Any, **options: Any) -> Any:
+        free.wait(30)
+        return honest(*arguments, **options)
+
+    monkeypatch.setattr(cache.Cache, "lookup_many", hang)
+    monkeypatch.setattr(cache_front, "PATIENCE_S", 0.1)
+    reader = connect(cache=settings, cluster_id=CLUSTER_ID)
+    try:
+        found = await asyncio.wait_for(asyncio.gather(*map(reader.read_file, ("/f", "/g", "/f"))), 10)
+        assert found == [b"/f", b"/g", b"/f"]
+        await asyncio.wait_for(reader.close(), 10)
+    finally:
+        free.set()
