@@ -100,7 +100,8 @@ class Garden:
     def _directories(self) -> list[bytes]:
         return [self.root, *(p for p in _below(self.root) if os.path.isdir(p) and not os.path.islink(p))]
 
-    def _things(self) -> list[bytes]:
+    def things(self) -> list[bytes]:
+        """Where everything in it lies."""
         return list(_below(self.root))
 
     def _files(self) -> list[bytes]:
@@ -129,15 +130,15 @@ class Garden:
         os.symlink(self._dice.choice([b"a", b"nowhere", b"../x", b"\xff"]), self._new())
 
     def _chmod(self) -> None:
-        place = self._dice.choice(self._things())
+        place = self._dice.choice(self.things())
         if not os.path.islink(place):
             os.chmod(place, self._dice.choice(self._modes if os.path.isdir(place) else self.MODES))
 
     def _rename(self) -> None:
-        os.rename(self._dice.choice(self._things()), self._new())
+        os.rename(self._dice.choice(self.things()), self._new())
 
     def _swap(self) -> None:
-        one, other = self._dice.sample(self._things(), 2)
+        one, other = self._dice.sample(self.things(), 2)
         middle = os.path.join(self.root, b"middle")
         os.rename(one, middle)
         try:
@@ -146,7 +147,7 @@ class Garden:
             os.rename(middle, other if not os.path.lexists(other) else one)
 
     def _remove(self) -> None:
-        place = self._dice.choice(self._things())
+        place = self._dice.choice(self.things())
         if os.path.isdir(place) and not os.path.islink(place):
             shutil.rmtree(place)
         else:
@@ -157,7 +158,7 @@ class Garden:
 
     def _copy(self) -> None:
         source, target = self._dice.choice(self._directories()[1:]), self._new()
-        if not target.startswith(source + b"/") and len(self._things()) < 200:
+        if not target.startswith(source + b"/") and len(self.things()) < 200:
             shutil.copytree(source, target, symlinks=True)
 
     def _touch(self) -> None:
