@@ -159,7 +159,7 @@ class Garden:
     def _copy(self) -> None:
         source, target = self._dice.choice(self._directories()[1:]), self._new()
         if not target.startswith(source + b"/") and len(self.things()) < 200:
-            shutil.copytree(source, target, symlinks=True)
+            shutil.copytree(os.fsdecode(source), os.fsdecode(target), symlinks=True)
 
     def _touch(self) -> None:
         os.utime(self._dice.choice(self._files()), (1_000_000_000, self._dice.randrange(10**9)))

@@ -64,11 +64,11 @@ async def test_what_is_published_is_exactly_what_is_here(
         if dice.random() < 0.4:
             await ann.mkdir(PLACE, parents=True)
             await meddle(ann, dice)
-        options = {"checksum": dice.random() < 0.2, "preserve": dice.random() < 0.3}
-        done = await ann.publish(tmp_path / "garden", PLACE, yes=True, **options)
+        checksum, preserve = dice.random() < 0.2, dice.random() < 0.3
+        done = await ann.publish(tmp_path / "garden", PLACE, yes=True, checksum=checksum, preserve=preserve)
         assert done.skipped_count == 0
-        assert await of_there(ann, PLACE, done.commit) == of_here(tmp_path / "garden"), options
-        if options["preserve"]:
+        assert await of_there(ann, PLACE, done.commit) == of_here(tmp_path / "garden")
+        if preserve:
             assert await times_there(ann, done.commit) == times_here(tmp_path / "garden")
-        again = await ann.publish(tmp_path / "garden", PLACE, preserve=options["preserve"])
+        again = await ann.publish(tmp_path / "garden", PLACE, preserve=preserve)
         assert not again.made, "what is equal is left alone"

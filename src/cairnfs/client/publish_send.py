@@ -110,13 +110,14 @@ class Sending:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
         self.meter.enter("committing")
-        reply = await place.finish([self._unchanged()], self.message)
+        reply = await place.finish(self.expected(), self.message)
         await known.done()
         return reply
 
-    def _unchanged(self) -> Operation:
+    def expected(self) -> list[Operation]:
+        """That nothing at or below the directory has changed since it was looked at."""
         text, base64 = names.to_text(self.looked.path)
-        return Unchanged(path=text, path_b64=base64, since=self.looked.since)
+        return [Unchanged(path=text, path_b64=base64, since=self.looked.since)]
 
 
 class _Page:
