@@ -41,7 +41,7 @@ RIGHT, WRONG, VAIN = 8, 4, 1
 #: Rules between two values that no schema can tell.
 EXCUSED = {
     "commit", "verify_groups", "renew_session", "stat", "list", "walk", "open", "open_many", "find", "usage",
-    "log", "diff", "put_chunks", "forward_chunks",
+    "log", "diff", "put_chunks", "forward_chunks", "begin_tree", "extend_tree",
 }  # fmt: skip
 #: What callers hear who may not call: at the door, before anything they said is read.
 REFUSALS = {"unauthenticated", "token_invalid", "forbidden", "method_not_allowed", "not_found", "bad_request"}
