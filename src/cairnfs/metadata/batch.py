@@ -11,7 +11,9 @@ Threads: the committer's alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -32,6 +34,8 @@ from cairnfs.metadata.state.placement import PlacesCache
 
 A_co = TypeVar("A_co", covariant=True)
 T = TypeVar("T")
+#: A batch that asks about as much as this is large.
+_LARGE_FROM = 4_000
 _log = structlog.get_logger("metadata.batch")
 
 
@@ -93,9 +97,11 @@ class Attempt:
         keys = [task.asked.reply_key for task in self.tasks]
         state.load_replies((key.user_id, key.request_id) for key in keys if key is not None)
         new = [task.asked for task in self.tasks if _known(task.asked, state) is None]
-        state.prefetch(want for operation in new for want in operation.wants())
-        outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
-        state.flush()
+        wants = [want for operation in new for want in operation.wants()]
+        with _uncollected(large=len(wants) >= _LARGE_FROM):
+            state.prefetch(wants)
+            outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
+            state.flush()
         counters: dict[str, Any] = dict(state.counters)
         return outcomes, CommitEvent(before, replace(before, **counters))
 
@@ -110,6 +116,20 @@ class Attempt:
         except CairnError as error:
             return Outcome(error=error)
         return _apply(operation, state, watched)
+
+
+@contextmanager
+def _uncollected(*, large: bool) -> Iterator[None]:
+    """Hold up Python's collector of cycles where a batch is large: it would go through all of the working set
+    again and again while the clock is held, and find nothing."""
+    if not large or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _known(operation: Operation[Any], state: State) -> StoredReply | None:

@@ -57,6 +57,8 @@ class Waiting(Generic[T]):
         batch: list[T] = []
         weight = 0
         while tasks and len(batch) < self._batch_max and weight < WEIGHT_MAX:
+            if batch and tasks[0][1] > 2 * WEIGHT_MAX:
+                break  # nobody is to wait for one so large in whose batch they need not be
             task, one = tasks.popleft()
             batch.append(task)
             weight += one

@@ -51,3 +51,11 @@ def test_the_end_comes_after_all_that_waits() -> None:
     waiting.end()
     assert sorted(waiting.take() + waiting.take()) == [1, 2]
     assert waiting.take() == []
+
+
+def test_nobody_is_put_into_the_batch_of_one_so_large() -> None:
+    waiting: Waiting[str] = Waiting(batch_max=10)
+    waiting.put("large", WEIGHT_MAX // 4)
+    waiting.put("huge", 50 * WEIGHT_MAX)
+    waiting.put("large too", WEIGHT_MAX // 4)
+    assert [waiting.take() for _ in range(3)] == [["large"], ["huge"], ["large too"]]

@@ -11,11 +11,11 @@ base that is not there, or may not be read, vouches for nothing. Any thread, ins
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from cairnfs.core import manifest
 from cairnfs.core import names as rules
 from cairnfs.core.manifest import Chunk
 from cairnfs.core.permissions import READ, Person, allowed
@@ -47,7 +47,6 @@ PLACES_MAX = 64
 #: Leaves that are looked through for one request: four million chunks. What is in more counts for nothing.
 LEAVES_MAX = 16_384
 _LEAVES_AT_ONCE = 256
-_ENTRY = struct.Struct("<32sI")
 
 
 class Basis(NamedTuple):
@@ -133,7 +132,7 @@ class _Search:
     """Looks through leaves for chunks, each leaf once."""
 
     def __init__(self, chunks: Collection[Chunk]) -> None:
-        self._missing = {_ENTRY.pack(*chunk) for chunk in chunks}
+        self._missing = set(map(manifest.entry, chunks))
         self._found: set[bytes] = set()
         self._looked: set[Hash] = set()
 
@@ -151,14 +150,12 @@ class _Search:
 
     def found(self) -> Iterable[Chunk]:
         """What was found."""
-        return (Chunk(Hash(digest), size) for digest, size in map(_ENTRY.unpack, self._found))
+        return map(manifest.chunk, self._found)
 
     def _take(self, tx: Tx, hashes: Sequence[Hash]) -> None:
         self._looked.update(hashes)
-        step = _ENTRY.size
         for leaf in leaves.load(tx, hashes).values():
-            entries = leaf.entries
-            inside = {entries[at : at + step] for at in range(0, len(entries), step)} & self._missing
+            inside = self._missing.intersection(manifest.cut(leaf.entries))
             self._found |= inside
             self._missing -= inside
 

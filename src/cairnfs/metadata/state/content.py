@@ -113,9 +113,11 @@ class Content:
         Raises LengthMismatch where a chunk is known with another size.
         """
         named = Counter(chain.from_iterable(map(leaf_hashes, manifests)))
-        present = leaf_rows.present(self.tx, named)
-        leaf_rows.refer(self.tx, [(leaf, count) for leaf, count in named.items() if leaf in present])
-        new = {leaf: self.leaves[leaf] for leaf in named if leaf not in present}
+        # In the order of the tables: what lies together is written together.
+        order = sorted(named)
+        present = leaf_rows.present(self.tx, order)
+        leaf_rows.refer(self.tx, [(leaf, named[leaf]) for leaf in order if leaf in present])
+        new = {leaf: self.leaves[leaf] for leaf in order if leaf not in present}
         leaf_rows.insert(
             self.tx, [(one.hash, one.size, named[one.hash], one.entries) for one in new.values()]
         )
@@ -127,11 +129,11 @@ class Content:
         self._base.update(new)
 
     def _write_chunks(self, new: Mapping[Hash, Leaf]) -> None:
-        referred = Counter(chain.from_iterable(manifest.entries(leaf.entries) for leaf in new.values()))
+        referred = Counter(chain.from_iterable(manifest.cut(leaf.entries) for leaf in new.values()))
         rows = [
-            (digest, size, count, self.copies.get(digest, 0))
-            for (digest, size), count in referred.items()
-            if digest != HOLE  # nobody is to hold it
+            (one.hash, one.size, count, self.copies.get(one.hash, 0))
+            for one, count in ((manifest.chunk(entry), referred[entry]) for entry in sorted(referred))
+            if one.hash != HOLE  # nobody is to hold it
         ]
         if chunks.refer(self.tx, rows) != len(rows):
             raise LengthMismatch("a chunk is already known with another size")
