@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -26,6 +27,9 @@ settings.load_profile("cairn")
 
 # What a test reads is to come from the cluster; those of the cache have one of their own.
 os.environ["CAIRN_CACHE_BYTES"] = "0"
+# Nor is what a test records of its trees to stay behind.
+_state = tempfile.TemporaryDirectory(prefix="cairn-test-state-")
+os.environ["XDG_STATE_HOME"] = _state.name
 
 # structlog's events go where caplog sees them.
 logs.route()
