@@ -61,6 +61,7 @@ from tests.permission_table import (
     Case,
     world,
 )
+from tests.unit.metadata.building import Building
 from tests.unit.metadata.copying import Copying
 
 #: Cases of which the trees are made in one commit.
@@ -151,6 +152,13 @@ class World:
                 source, target = (case.path + one for one in _TREES[case.verb])
                 replace = case.verb == "copy-tree-over"
                 Copying(self.ledger, source, target, person=self.people[case.who], replace=replace).run()
+            elif case.verb in _ATTACHED:
+                begun, target = (case.path + one for one in _ATTACHED[case.verb])
+                building = Building(self.ledger, begun, person=self.people[case.who])
+                building.extend(MakeDirectory(path="/inside"))
+                self.commit(
+                    building.attaching(target, replace="over" in case.verb, parents=True), who=case.who
+                )
             else:
                 self._read(case, at)
         except CairnError as error:
@@ -233,8 +241,17 @@ _TREES = {
     "copy-tree-to": ("/o/p", "/a/d/n"),
     "copy-tree-over": ("/o/p", "/a/d/e"),
 }
+#: Trees that are attached: for where they were begun, to where they go.
+_ATTACHED = {
+    "attach": ("/o/n", "/a/d/n"),
+    "attach-where-begun": ("/a/d/n", "/a/d/n"),
+    "attach-with-parents": ("/o/n", "/a/d/n/n"),
+    "attach-over-empty": ("/o/n", "/a/d/e"),
+    "attach-over-file": ("/o/n", "/a/d/f"),
+    "attach-over-full": ("/o/n", "/a/d/t"),
+}
 READS = frozenset(_READS) | frozenset(LOOKING)
-VERBS = READS | frozenset(CHANGES) | frozenset(_TREES)
+VERBS = READS | frozenset(CHANGES) | frozenset(_TREES) | frozenset(_ATTACHED)
 
 
 def _in_the_log(tx: Tx, who: Person, path: str, wanted: str) -> bool:
