@@ -43,11 +43,12 @@ def flush(state: State) -> None:
     tx, tree = state.tx, state.tree
     dentries.end(tx, [(*key, one.died) for key, one in tree.died_names.items()])
     versions.end(tx, [(*key, died) for key, died in tree.died_versions.items()])
+    # In the order of the table, as leaves and chunks are: a directory's names lie together.
     dentries.insert(
         tx,
         [
             (*key, one.died, one.dentry.inode, one.dentry.kind, one.dentry.traced)
-            for key, one in tree.born_names.items()
+            for key, one in sorted(tree.born_names.items())
         ],
     )
     names.trace(tx, list(tree.retraced))
