@@ -151,6 +151,24 @@ async def test_groups_that_are_not_certain_cost_sending_and_no_more(
     assert len(list((tmp_path / "back").iterdir())) == 40
 
 
+async def test_a_place_that_is_made_meanwhile_is_put_into(
+    here: Cluster, files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    grow(tmp_path, random.Random(seed), 1100, 10)
+    other, finish = await here.user("ann"), Upload.finish
+
+    async def overtaken(upload: Upload) -> list[Receipt]:
+        monkeypatch.undo()
+        await other.write_file(f"{TREE}/theirs", b"theirs", parents=True)
+        return await finish(upload)
+
+    monkeypatch.setattr(Upload, "finish", overtaken)
+    put = await files.put_tree(tmp_path, TREE)
+    assert (put.files, put.commits) == (1100, 1)
+    assert await files.read_file(f"{TREE}/theirs") == b"theirs"
+    assert len(await remote(files)) == 1100 + 6 + 1
+
+
 @pytest.mark.parametrize("onto", ["nothing", "a directory"])
 async def test_an_interrupted_tree_is_continued(
     here: Cluster,

@@ -48,8 +48,9 @@ def command(
     """Copy files and directories into Cairn.
 
     The rules are those of cp: a TARGET that is a directory takes the sources below it; else TARGET is
-    what the one source becomes. Each tree appears in one commit, up to 1,000 files and directories at a
-    time. Symlinks that are named are followed; those in a tree are kept, as are several names of one file.
+    what the one source becomes. Each tree appears whole, in one commit; what Cairn has of it already is not
+    sent, and a put that was interrupted goes on when it is repeated within an hour. Symlinks that are named
+    are followed; those in a tree are kept, as are several names of one file.
     """
     recursive, preserve = recursive or archive, preserve or archive
     durability: Durability | None = "all" if everywhere else None

@@ -64,9 +64,13 @@ class Report:
         if tree.links:
             counts.append(number(tree.links, "further name"))
         counts.append(size(tree.bytes))
+        if tree.unchanged:
+            counts.append(f"{tree.unchanged:,} unchanged")
         if self.verb == "put":
             moved = f"sent {size(tree.sent_bytes)}"
-            commit = f"commits up to {tree.commit}" if tree.commits > 1 else f"commit {tree.commit}"
+            commit = (
+                f"commit {tree.commit}" if tree.commits else f"nothing to change since commit {tree.commit}"
+            )
         else:
             moved, commit = f"received {size(tree.received_bytes)}", f"as of commit {tree.commit}"
         return f"{', '.join(counts)} ({moved}) in {seconds(one.seconds)}, {commit}"
@@ -82,6 +86,7 @@ class Report:
             "directories": sum(tree.directories for tree in trees),
             "symlinks": sum(tree.symlinks for tree in trees),
             "links": sum(tree.links for tree in trees),
+            "unchanged": sum(tree.unchanged for tree in trees),
             "bytes": sum(tree.bytes for tree in trees),
             moved[0]: moved[1],
             "seconds": round(sum(one.seconds for one in self.done), 6),

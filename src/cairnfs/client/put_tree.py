@@ -44,7 +44,7 @@ from cairnfs.client.upload import Upload
 from cairnfs.client.workers import on_disk
 from cairnfs.client.writing import UPLOADS_MAX, VOID
 from cairnfs.core.durability import DURABILITIES
-from cairnfs.errors import CairnError, NotADirectory, NotDurable, NotFound
+from cairnfs.errors import CairnError, Exists, NotADirectory, NotDurable, NotFound
 from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.commits import Operation
@@ -90,8 +90,9 @@ async def put_tree(
             attempt = _Attempt(asked, stash, never, trusting=made < UPLOADS_MAX)
             try:
                 return await attempt.run(root, sent_bytes)
-            except VOID as error:
-                if made == UPLOADS_MAX:
+            except (*VOID, Exists) as error:
+                # Somebody made the tree's place meanwhile: then it goes into what is there.
+                if made == UPLOADS_MAX or (isinstance(error, Exists) and not attempt.detached):
                     raise
                 if isinstance(error, NotDurable):
                     never.update(error.chunks)
@@ -132,6 +133,11 @@ class _Attempt:
         self._unchanged = 0
         self._skips = Skips()
         self._gone: set[bytes] = set()
+
+    @property
+    def detached(self) -> bool:
+        """Whether it is built where no name leads."""
+        return isinstance(self._place, InDetachedTree)
 
     async def run(self, root: Found, sent_bytes: int) -> Tree:
         """Make it; so much was sent before. Raises what refused it: then nothing was changed."""

@@ -49,10 +49,10 @@ class Skipped:
 class Tree:
     """What a transfer of files moved.
 
-    `commit` is the last commit made (put), or the commit that was read (get). `commits` counts those
-    made: a tree of more operations than one commit holds appears in several, parents first. `links` are
-    further names of files that are counted once. `received_bytes` came from fileservers, `cached_bytes` from
-    this machine's cache. `unchanged` of the files were as they are to be.
+    `commit` is the commit made (put), or the one that was read (get, and a put that found nothing to change:
+    `commits` counts those made). `links` are further names of files that are counted once. `received_bytes`
+    came from fileservers, `cached_bytes` from this machine's cache. `unchanged` of the files were as they
+    are to be.
     """
 
     files: int = 0
