@@ -32,6 +32,7 @@ from cairnfs.wire.directory import CONTENT_CHUNKS_MAX, ChunkRef, WalkItem
 #: So much is sent before it is kept.
 KEPT_BYTES = 32 * 1024 * 1024
 KEPT_CHUNKS = 1024
+_CLOSING_S = 1.0
 _TOP = Path(b"/")
 
 
@@ -129,6 +130,8 @@ class Stash:
     async def close(self) -> None:
         """Stop. What was kept stays for whoever repeats the put."""
         if self._keeping is not None:
+            # Interrupted or refused: what is being kept now is soon.
+            await asyncio.wait({self._keeping}, timeout=_CLOSING_S)
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)
         for one in self._followed:
