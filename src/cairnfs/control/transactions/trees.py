@@ -41,6 +41,8 @@ from cairnfs.wire.detached import (
 
 #: How often a page is looked up again because something changed between the look and the clock.
 _TRIES = 3
+#: Pages that one process works at: each may fill much memory.
+_PAGES_MAX = 3
 #: Inode numbers that are taken at once.
 _INODES = 16 * OPERATIONS_MAX
 A = TypeVar("A")
@@ -54,6 +56,7 @@ class TreeRoutes:
         self._receipts = receipts
         self._clock = clock
         self._inodes = _Inodes(driver)
+        self._pages = asyncio.Semaphore(_PAGES_MAX)
 
     def handlers(self) -> Mapping[str, Handler]:
         """By the endpoints' names."""
@@ -76,6 +79,10 @@ class TreeRoutes:
 
     async def extend(self, context: Context, request: ExtendTreeRequest) -> ExtendTreeReply:
         """Put a page into a tree."""
+        async with self._pages:
+            return await self._extended(context, request)
+
+    async def _extended(self, context: Context, request: ExtendTreeRequest) -> ExtendTreeReply:
         who = person(context)
         receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
 

@@ -115,7 +115,7 @@ class ExtendTree:
         """`deadline` in seconds of the monotonic clock."""
         self.deadline = deadline
         self.reply_key = parsed.reply_key
-        self.weight = len(parsed.steps)
+        self.weight = len(parsed.steps) + sum(len(step.chunks) for step in parsed.durability.steps) // 4
         self._parsed = parsed
         self._look = look
         self._page = page

@@ -307,7 +307,7 @@ class _Making:
         ]
         rows = Rows(
             inodes=[(node.version.inode, node.kind, node.links, born, at_us) for node in made],
-            names=names,
+            names=sorted(names),  # in the order of the table: what lies together is written together
             versions=[versions.row(node.version, NEVER, node.manifest) for node in made],
             xattrs=xattr_rows((node.version for node in made), self._known.xattrs.entries),
             more_links=[(node.version.inode, node.links) for node in linked],
