@@ -135,6 +135,12 @@ class Durability:
         enough = self._check_vouched(state, step, policy(state.tree.view, at.chain))
         self._check_base(state, person, step, at.dentry, enough)
 
+    def suffices(self, enough: int) -> bool:
+        """Whether receipts alone name so many holders for every chunk, now that they were counted."""
+        if self._trusted or any(relied.rest for relied in self._relied.values()):
+            return False
+        return min(self._counts.values(), default=enough) >= enough
+
     def check_new(self, state: State, person: Person, step: WriteStep, asked: str) -> None:
         """As `check_step`, of a file that nothing is in the place of, where `asked` is the policy."""
         self._check_base(state, person, step, None, self._check_vouched(state, step, asked))
