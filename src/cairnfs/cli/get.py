@@ -13,7 +13,7 @@ import typer
 from cairnfs.cli import connection, exits
 from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import Archive, At, Json, Preserve, Profile, Recursive, Url
+from cairnfs.cli.options import Archive, At, Json, Lines, Preserve, Profile, Quiet, Recursive, Url
 from cairnfs.cli.output import shown
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
@@ -37,6 +37,8 @@ def command(
     preserve: Preserve = False,
     archive: Archive = False,
     at: At = None,
+    verbose: Lines = False,
+    quiet: Quiet = False,
     json: Json = False,
     profile: Profile = None,
     url: Url = None,
@@ -52,14 +54,14 @@ def command(
     if target == STDOUT and json:
         raise BadRequest("standard output cannot hold both the file and a JSON document", path=STDOUT)
     recursive, preserve = recursive or archive, preserve or archive
-    report = Report("get", json)
+    report = Report("get", json, quiet)
     with connection.client(url, profile) as client:
         seen = look(client, [_named(source) for source in sources], at, strict=True, follow=True)
         if target == STDOUT:
             _to_stdout(client, seen)
             return exits.OK
         for copy in _planned(seen, sources, target, recursive):
-            with Progress("get", copy.source) as progress:
+            with Progress("get", copy.source, lines=verbose, quiet=quiet or json) as progress:
                 report.make(
                     copy.source,
                     copy.target,

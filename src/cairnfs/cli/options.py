@@ -36,6 +36,9 @@ PasswordStdin = Annotated[
 ]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Say what was done, and in which commit.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but what went wrong.")]
+Lines = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Say now and then how far it is, also where no terminal is.")
+]
 Recursive = Annotated[bool, typer.Option("-r", "-R", "--recursive", help="Directories with all in them.")]
 RecursiveR = Annotated[bool, typer.Option("-R", "--recursive", help="Directories with all in them.")]
 Preserve = Annotated[

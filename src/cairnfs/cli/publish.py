@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cairnfs.cli import actions, connection, exits
-from cairnfs.cli.options import Json, Profile, Quiet, Url, Verbose
+from cairnfs.cli.options import Json, Lines, Profile, Quiet, Url
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.seeing import remote
@@ -46,7 +46,7 @@ def command(
             "--all-copies", help="Return only once every copy is on disk, whatever the directory asks for."
         ),
     ] = False,
-    verbose: Verbose = False,
+    verbose: Lines = False,
     quiet: Quiet = False,
     json: Json = False,
     profile: Profile = None,

@@ -12,7 +12,7 @@ import typer
 
 from cairnfs.cli import connection, exits
 from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
-from cairnfs.cli.options import Archive, Json, Preserve, Profile, Recursive, Url
+from cairnfs.cli.options import Archive, Json, Lines, Preserve, Profile, Quiet, Recursive, Url
 from cairnfs.cli.output import shown
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
@@ -41,6 +41,8 @@ def command(
             "--all-copies", help="Return only once every copy is on disk, whatever the directory asks for."
         ),
     ] = False,
+    verbose: Lines = False,
+    quiet: Quiet = False,
     json: Json = False,
     profile: Profile = None,
     url: Url = None,
@@ -54,14 +56,14 @@ def command(
     """
     recursive, preserve = recursive or archive, preserve or archive
     durability: Durability | None = "all" if everywhere else None
-    report = Report("put", json)
+    report = Report("put", json, quiet)
     with connection.client(url, profile) as client:
         if STDIN in sources:
             path = _target_of_stdin(client, sources, target)
             report.make(b"-", path, lambda: _put_stream(client, sys.stdin.buffer, path, durability))
         else:
             for copy in _planned(client, sources, target, recursive):
-                with Progress("put", copy.source) as progress:
+                with Progress("put", copy.source, lines=verbose, quiet=quiet or json) as progress:
                     report.make(
                         copy.source,
                         copy.target,

@@ -26,10 +26,11 @@ class Done:
 
 @dataclass(slots=True)
 class Report:
-    """The copies of one command, each told as soon as it is made, or all together as JSON."""
+    """The copies of one command, each told as soon as it is made, or all together as JSON; or not at all."""
 
     verb: Literal["put", "get"]
     json: bool
+    quiet: bool = False
     done: list[Done] = field(default_factory=list)
 
     def make(self, source: bytes, target: bytes, copy: Callable[[], Tree]) -> None:
@@ -44,7 +45,7 @@ class Report:
         unnamed = tree.skipped_count - len(tree.skipped)
         if unnamed:
             note(f"cairn: {shown(source)}: {number(unnamed, 'more')} left out")
-        if not self.json:
+        if not self.json and not self.quiet:
             show(f"{shown(source)} -> {shown(target)}: {self._words(one)}")
 
     def finish(self) -> int:
