@@ -10,14 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable
 
+from cairnfs.client import draft_locks
 from cairnfs.client.local_attributes import Kept, give
 from cairnfs.client.local_files import LocalPath, local_errors
 from cairnfs.client.local_places import Aside
 from cairnfs.client.zeros import zeros
+from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.errors import IsADirectory
 
 _OPEN_FILE = re.compile(rb"/(?:dev|proc/self)/fd/([0-9]+)|/dev/std(in|out|err)")
@@ -31,12 +32,20 @@ class Draft:
     """
 
     def __init__(
-        self, target: LocalPath, mode: int, *, follow: bool = True, aside: Aside | None = None
+        self,
+        target: LocalPath,
+        mode: int,
+        *,
+        follow: bool = True,
+        aside: Aside | None = None,
+        known_as: bytes | None = None,
     ) -> None:
         """`mode` counts, less the process's mask, where no file is there; else the file's own stays.
 
-        Without `follow` whatever is there is replaced; a directory only where `aside` takes it.
+        Without `follow` whatever is there is replaced; a directory only where `aside` takes it. Where the
+        content has a name (`known_as`) it may go on with a draft that was left behind: it is `resumed` then.
         """
+        self.resumed = False
         self._aside = aside
         self._named = os.fsencode(target)
         self._target = os.path.realpath(self._named) if follow else self._named
@@ -58,9 +67,8 @@ class Draft:
             if status is not None and not stat.S_ISREG(status.st_mode):
                 self._stream = os.fdopen(os.open(self._named, os.O_WRONLY), "wb", buffering=0)
                 return
-            draft = os.path.join(os.path.dirname(self._target), b".cairn-" + secrets.token_hex(8).encode())
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self._stream = os.fdopen(os.open(draft, flags, mode & 0o777), "wb", buffering=0)
+            draft, opened, self.resumed = draft_locks.open_draft(self._target, mode & 0o777, known_as)
+            self._stream = os.fdopen(opened, "wb", buffering=0)
             self._draft = draft
             if status is not None:
                 try:
@@ -121,10 +129,24 @@ class Draft:
                 self._draft = None
         return lost
 
-    def discard(self) -> None:
-        """Leave nothing behind; after `publish` this does nothing."""
+    def has(self, at: int, chunks: Iterable[Chunk]) -> int:
+        """Where the bytes of a resumed draft end that are as these chunks, which begin at `at`."""
+        for digest, size in chunks:
+            if digest == HOLE or hash_bytes(os.pread(self._stream.fileno(), size, at)) != digest:
+                break
+            at += size
+        return at
+
+    def go_on(self, at: int) -> None:
+        """Keep the bytes up to there, and go on behind them."""
+        with local_errors(self._named, only=True):
+            self._stream.truncate(at)
+            self._stream.seek(at)
+
+    def discard(self, *, keep: bool = False) -> None:
+        """Leave nothing behind, unless it is to be resumed; after `publish` this does nothing."""
         self._stream.close()
-        if self._draft is not None:
+        if self._draft is not None and not keep:
             try:
                 os.unlink(self._draft)
             except OSError:

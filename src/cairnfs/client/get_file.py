@@ -76,30 +76,54 @@ async def save(
     follow: bool,
     old: OldFile | None = None,
     aside: Aside | None = None,
+    resumes: bool = False,
+    keep: bool = False,
 ) -> list[str]:
     """Write one version to its local place. What could not be kept, in words.
 
     Chunks that `old` is known to have are taken from there. With `aside`, a directory in the way gives way.
+    `resumes`: it goes on with what a killed process left beside the place; `keep`: and leaves what it has
+    there itself, if this fails.
     """
     mode = version.entry.mode
-    draft = await on_disk(lambda: Draft(local, mode, follow=follow, aside=aside))
+    known_as = version.etag.encode() if resumes else None
+    draft = await on_disk(lambda: Draft(local, mode, follow=follow, aside=aside, known_as=known_as))
+    done = False
     try:
-        parts = version.extents() if old is None else _with_old(connection, version, old)
+        start = await _resume(draft, version) if draft.resumed else 0
+        meter.moved(start)
+        parts = version.extents(start) if old is None else _with_old(connection, version, old, start)
         async with aclosing(parts) as extents:
             async for _, part in extents:
                 for piece in draft.taken(part):
                     await on_disk(draft.append, piece)
                     meter.moved(piece if isinstance(piece, int) else len(piece))
-        return await on_disk(draft.publish, kept)
+        lost = await on_disk(draft.publish, kept)
+        done = True
     finally:
-        draft.discard()
+        draft.discard(keep=keep and not done)
+    return lost
 
 
-async def _with_old(connection: Connection, version: Version, old: OldFile) -> AsyncGenerator[Extent, None]:
+async def _resume(draft: Draft, version: Version) -> int:
+    """How much of the version a draft has that was left behind, in whole chunks; it goes on from there."""
+    start = 0
+    async with aclosing(version.chunks()) as chunks:
+        async for at, chunk in chunks:
+            start = await on_disk(draft.has, at, [chunk])
+            if start == at:
+                break
+    await on_disk(draft.go_on, start)
+    return start
+
+
+async def _with_old(
+    connection: Connection, version: Version, old: OldFile, start: int
+) -> AsyncGenerator[Extent, None]:
     """A version's bytes and holes in order: what the old file has from there, runs of the others fetched."""
     downloads = connection.downloads
     keep = downloads.keeps(version.size)
-    async with aclosing(version.chunks()) as chunks:
+    async with aclosing(version.chunks(start)) as chunks:
         upcoming = await anext(chunks, None)
 
         async def run() -> AsyncGenerator[tuple[int, Chunk], None]:

@@ -87,7 +87,7 @@ class GetTree:
         self._queue: asyncio.Queue[list[Wanted] | None] = asyncio.Queue(_QUEUE_MAX)
         self._remembered: Remembered | None = None
         self._recording: Recording | None = None
-        self._getting = Getting(connection, commit, incarnation, self._meter, self._skips, aside)
+        self._getting = Getting(connection, commit, incarnation, self._meter, self._skips, aside, keep=exact)
 
     async def run(self, root: Entry) -> Tree:
         """Get everything; `local` is the tree's root itself afterwards."""

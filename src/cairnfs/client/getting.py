@@ -43,7 +43,11 @@ class Getting:
         meter: Meter,
         skips: Skips,
         aside: Aside | None,
+        *,
+        keep: bool,
     ) -> None:
+        """`keep`: what there is of a long file stays beside its place if this fails, for the next time."""
+        self._keep = keep
         self.unchanged = self.symlinks = self.links = 0
         #: Names, of whatever but directories, that were as they are to be.
         self.same = 0
@@ -186,6 +190,8 @@ class Getting:
                 follow=False,
                 old=old,
                 aside=self._aside,
+                resumes=True,
+                keep=self._keep,
             )
         finally:
             if old is not None:

@@ -94,9 +94,9 @@ class Version:
             if hold is not None:
                 hold.release()
 
-    def chunks(self) -> AsyncGenerator[tuple[int, Chunk], None]:
-        """All chunks and holes in order, each with its position. Raises BeforeHorizon."""
-        return self._covering(0, self.size)
+    def chunks(self, start: int = 0) -> AsyncGenerator[tuple[int, Chunk], None]:
+        """All chunks and holes from a position on, in order, each with its own. Raises BeforeHorizon."""
+        return self._covering(start, self.size)
 
     async def read(self) -> bytes:
         """All bytes at once."""

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from cairnfs.client.control import Control
+from cairnfs.client.draft import Draft
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.errors import CairnError, NotADirectory, RemovesMost
 from cairnfs.testing import planted_client
@@ -242,6 +243,35 @@ async def test_of_a_long_file_only_what_it_has_not_comes(ann: Filesystem, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
         assert (await ann.sync_tree(T, local)).received_bytes == 0
+
+
+async def test_a_long_file_goes_on_where_it_was_interrupted(
+    ann: Filesystem, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = tmp_path / "local"
+    content = random.Random(seed).randbytes(12 * MIB)
+    await ann.write_file(f"{T}/long", content, parents=True)
+    honest, came = Draft.append, list[int]()
+
+    def append(draft: Draft, part: bytes | int) -> None:
+        assert isinstance(part, bytes)
+        if sum(came) > 6 * MIB:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        came.append(len(part))
+        honest(draft, part)
+
+    monkeypatch.setattr(Draft, "append", append)
+    with pytest.raises(OSError, match="Input/output"):
+        await ann.sync_tree(T, local)
+    monkeypatch.setattr(Draft, "append", honest)
+    [left] = local.iterdir()
+    assert left.name.startswith(".cairn-")
+    with left.open("r+b") as damaged:
+        damaged.truncate(sum(came) - 1)
+    done = await ann.sync_tree(T, local)
+    assert (local / "long").read_bytes() == content
+    assert done.received_bytes == len(content) - sum(came[:-1])
+    assert list(held(local)) == ["long"]
 
 
 async def test_attributes_come_without_content(ann: Filesystem, source: Path, tmp_path: Path) -> None:
