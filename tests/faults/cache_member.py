@@ -65,6 +65,9 @@ class Member:
             content is not None and content != self.things[number]
             for number, content in zip(numbers, found, strict=True)
         )
+        for number in numbers[:4]:
+            one = self.cache.lookup_at_once([self.chunks[number]])
+            wrong += one is not None and one[0] not in (None, self.things[number])
         missing = {number for number, content in zip(numbers, found, strict=True) if content is None}
         self.cache.store_many([(self.chunks[number].hash, self.things[number]) for number in missing])
         names = [self.chance.randrange(NAMES) for _ in range(NAMED_BATCH)]

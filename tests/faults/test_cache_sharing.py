@@ -25,7 +25,7 @@ READS = int(os.environ.get("CAIRN_CACHE_READS") or 100_000)
 LIMIT_BYTES = 1024 * 1024
 #: A file system may give files their room in pieces as large as this.
 SLACK_BYTES = 64 * 1024
-KILL_EVERY_S = 0.1
+KILL_EVERY_S = 0.25
 PATIENCE_S = 100 + READS / 2000
 
 

@@ -16,6 +16,9 @@ from cairnfs.client.connection import Connection
 from cairnfs.ids import Path
 from cairnfs.wire.directory import ChunkRef
 
+#: A single chunk is told in as many bytes as the question whether it is still that version.
+WORTH_CHUNKS = 2
+
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """One file's: all its chunks and holes, in order."""
@@ -33,9 +36,9 @@ async def recall(connection: Connection, paths: Sequence[Path]) -> list[Answer |
 
 
 def keep(connection: Connection, path: Path, etag: str, chunks: list[ChunkRef]) -> None:
-    """Remember what was said just now; an empty file has nothing worth remembering."""
+    """Remember what was said just now, if that is more than one would ask to be spared it."""
     front = connection.downloads.front
-    if front is not None and chunks:
+    if front is not None and len(chunks) >= WORTH_CHUNKS:
         front.keep_named(_name(path), msgspec.msgpack.encode(Answer(etag, chunks)))
 
 

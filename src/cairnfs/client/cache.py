@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,7 @@ class Cache:
         self._salt = int.from_bytes(self._secret[:16], "little")
         self._ring: Ring | None = None
         self._unusable = False
+        self._quick = True
         self._paused = 0
         self._counted = (0, 0, 0)
         self._one = threading.Lock()
@@ -77,20 +78,14 @@ class Cache:
 
         With `refresh` what would soon be written over begins anew, since it is wanted.
         """
-        content: list[bytes | None] = [None] * len(chunks)
         with self._guarded() as ring:
             if ring is not None:
-                keys = [self._key(chunk.hash) for chunk in chunks]
-                header = ring.header()
-                slots = [
-                    slot if slot is not None and slot.size == chunk.size else None
-                    for slot, chunk in zip(ring.find(header, keys), chunks, strict=True)
-                ]
-                for number, found in self._read(ring, slots):
-                    if genuine(chunks[number].hash, found):
-                        content[number] = found
-                self._judge(ring, header, keys, slots, content, refresh)
-        return content
+                return self._lookup(ring, chunks, refresh)
+        return [None] * len(chunks)
+
+    def lookup_at_once(self, chunks: Sequence[Chunk], *, refresh: bool = True) -> list[bytes | None] | None:
+        """The same without waiting for anything; None where that cannot be."""
+        return self._at_once(lambda ring: self._lookup(ring, chunks, refresh))
 
     def store_many(self, things: Sequence[tuple[Hash, bytes]]) -> None:
         """Keep these chunks, which have been verified."""
@@ -98,23 +93,14 @@ class Cache:
 
     def recall_many(self, names: Sequence[bytes]) -> list[bytes | None]:
         """What was kept under these names, which may be of any length."""
-        told: list[bytes | None] = [None] * len(names)
         with self._guarded() as ring:
             if ring is not None:
-                digests = [self._named(name) for name in names]
-                keys = [_key(digest, 0) for digest in digests]
-                header = ring.header()
-                slots = [
-                    slot if slot is not None and slot.size <= NAMED_BYTES else None
-                    for slot in ring.find(header, keys)
-                ]
-                content: list[bytes | None] = [None] * len(names)
-                for number, found in self._read(ring, slots):
-                    body = found[_DIGEST_BYTES:]
-                    if genuine(Hash(found[:_DIGEST_BYTES]), body, digests[number]):
-                        content[number], told[number] = found, body
-                self._judge(ring, header, keys, slots, content, True)
-        return told
+                return self._recall(ring, names)
+        return [None] * len(names)
+
+    def recall_at_once(self, names: Sequence[bytes]) -> list[bytes | None] | None:
+        """The same without waiting for anything; None where that cannot be."""
+        return self._at_once(lambda ring: self._recall(ring, names))
 
     def keep_many(self, things: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep bytes under names. What was kept under a name before is forgotten; long ones are not kept."""
@@ -137,6 +123,37 @@ class Cache:
                 self._ring.close()
                 self._ring = None
 
+    def _lookup(self, ring: Ring, chunks: Sequence[Chunk], refresh: bool) -> list[bytes | None]:
+        content: list[bytes | None] = [None] * len(chunks)
+        keys = [self._key(chunk.hash) for chunk in chunks]
+        header = ring.header()
+        slots = [
+            slot if slot is not None and slot.size == chunk.size else None
+            for slot, chunk in zip(ring.find(header, keys), chunks, strict=True)
+        ]
+        for number, found in self._read(ring, slots):
+            if genuine(chunks[number].hash, found):
+                content[number] = found
+        self._judge(ring, header, keys, slots, content, refresh)
+        return content
+
+    def _recall(self, ring: Ring, names: Sequence[bytes]) -> list[bytes | None]:
+        content: list[bytes | None] = [None] * len(names)
+        told = content.copy()
+        digests = [self._named(name) for name in names]
+        keys = [_key(digest, 0) for digest in digests]
+        header = ring.header()
+        slots = [
+            slot if slot is not None and slot.size <= NAMED_BYTES else None
+            for slot in ring.find(header, keys)
+        ]
+        for number, found in self._read(ring, slots):
+            body = found[_DIGEST_BYTES:]
+            if genuine(Hash(found[:_DIGEST_BYTES]), body, digests[number]):
+                content[number], told[number] = found, body
+        self._judge(ring, header, keys, slots, content, True)
+        return told
+
     def _read(self, ring: Ring, slots: Sequence[Slot | None]) -> Iterator[tuple[int, bytes]]:
         there = [(number, slot) for number, slot in enumerate(slots) if slot is not None]
         for number, found in ring.read(there):
@@ -155,6 +172,7 @@ class Cache:
     ) -> None:
         """Count; drop what was not what it should be; let what is wanted and old begin anew."""
         old: list[tuple[Key, bytes]] = []
+        wrong: list[tuple[Key, Slot]] = []
         hits = hit_bytes = 0
         for key, slot, found in zip(keys, slots, content, strict=True):
             if found is not None:
@@ -162,7 +180,12 @@ class Cache:
                 hit_bytes += len(found)
                 if refresh and slot is not None and header.old(slot):
                     old.append((key, found))
-            elif slot is not None and ring.header().live(slot):
+            elif slot is not None:
+                wrong.append((key, slot))
+        if (old or wrong) and not ring.may_wait:
+            raise BlockingIOError
+        for key, slot in wrong:
+            if ring.header().live(slot):
                 # Nobody has written there meanwhile: it is wrong, and stays wrong.
                 self.damaged += 1
                 ring.drop(header, key, slot)
@@ -171,7 +194,8 @@ class Cache:
         self.hit_bytes += hit_bytes
         before = self._counted
         self._counted = (before[0] + hits, before[1] + len(keys) - hits, before[2] + hit_bytes)
-        self._write(ring, old, again=False)
+        if old:
+            self._write(ring, old, again=False)
 
     def _store(self, things: Sequence[tuple[Key, bytes]], *, again: bool = False) -> None:
         with self._guarded() as ring:
@@ -207,6 +231,26 @@ class Cache:
         else:
             # Somebody was stopped with the lock, perhaps: waiting for it each time would slow all reading.
             self._paused = _PAUSE
+
+    def _at_once(self, work: Callable[[Ring], list[bytes | None]]) -> list[bytes | None] | None:
+        """What can be done without waiting, neither for the medium nor for another thread."""
+        ring = self._ring
+        if ring is None or not self._quick or not self._one.acquire(blocking=False):
+            return None
+        try:
+            if self._unusable:
+                return None
+            ring.may_wait = False
+            return work(ring)
+        except BlockingIOError:
+            return None
+        except (OSError, Unusable):
+            # Perhaps this system cannot tell; if it is worse, the way that waits learns it and says so.
+            self._quick = False
+            return None
+        finally:
+            ring.may_wait = True
+            self._one.release()
 
     @contextmanager
     def _guarded(self, *, opening: bool = True) -> Iterator[Ring | None]:

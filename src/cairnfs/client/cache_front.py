@@ -8,6 +8,7 @@ one event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -21,6 +22,12 @@ from cairnfs.ids import Hash
 #: What one question asks for at most: many small chunks, or some large ones.
 ASK_CHUNKS = 1024
 ASK_BYTES = 8 * 1024 * 1024
+#: So little is looked up in passing, if it is in memory: asking another thread takes longer.
+AT_ONCE = 8
+AT_ONCE_BYTES = 128 * 1024
+#: What is to be kept is gathered for so long, or until it is so much: each writing has its price.
+GATHER_S = 0.05
+GATHER_BYTES = 1024 * 1024
 #: Bytes that wait to be kept; what comes while so many wait is not kept.
 WAITING_BYTES = 8 * 1024 * 1024
 #: A disk that takes longer hangs: the client goes on without the cache, or ends.
@@ -42,10 +49,12 @@ class CacheFront:
         self._kept: list[tuple[Hash, bytes]] = []
         self._named: list[tuple[bytes, bytes]] = []
         self._waiting_bytes = 0
+        self._enough = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._closed = False
         self._hangs = False
+        self._passing = 0
 
     def look(self, chunk: Chunk, then: Then, *, refresh: bool = True) -> None:
         """Have `then` called with the chunk's bytes, or with None where they are not here.
@@ -54,6 +63,10 @@ class CacheFront:
         """
         if not self._open:
             then(None)
+            return
+        if not self._asked and self._passing < AT_ONCE and (found := self._in_passing([chunk], refresh)):
+            self._count_passing()
+            self._answer(then, found[0])
             return
         self._asked.append((chunk, refresh, then))
         if self._asking is None or self._asking.done():
@@ -76,6 +89,10 @@ class CacheFront:
     async def recall_many(self, names: Sequence[bytes]) -> list[bytes | None]:
         """What was kept under these names."""
         nothing: list[bytes | None] = [None] * len(names)
+        if self._open and len(names) <= AT_ONCE:
+            told = self.cache.recall_at_once(names)
+            if told is not None:
+                return told
         return await self._apart(lambda: self.cache.recall_many(names), nothing) if self._open else nothing
 
     def keep(self, digest: Hash, content: bytes) -> None:
@@ -91,6 +108,7 @@ class CacheFront:
     async def close(self) -> None:
         """Keep what is still to be kept, tell those who wait that there is nothing, let the cache go."""
         self._closed = True
+        self._enough.set()
         tasks = [task for task in (self._asking, self._keeping) if task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
         while self._asked:
@@ -117,12 +135,16 @@ class CacheFront:
 
     async def _lookup(self, chunks: Sequence[Chunk], *, refresh: bool) -> list[bytes | None]:
         nothing: list[bytes | None] = [None] * len(chunks)
+        if (found := self._in_passing(chunks, refresh)) is not None:
+            return found
         return await self._apart(lambda: self.cache.lookup_many(chunks, refresh=refresh), nothing)
 
     def _takes(self, size: int) -> bool:
         if not self._open or self._waiting_bytes + size > WAITING_BYTES:
             return False
         self._waiting_bytes += size
+        if self._waiting_bytes >= GATHER_BYTES:
+            self._enough.set()
         if self._keeping is None or self._keeping.done():
             self._keeping = asyncio.create_task(self._keep())
         return True
@@ -135,8 +157,26 @@ class CacheFront:
                 found = await self._lookup([one[0] for one in batch], refresh=batch[0][1])
             finally:
                 for (_, _, then), content in zip(batch, found, strict=True):
-                    self.cached_bytes += len(content) if content is not None else 0
-                    then(content)
+                    self._answer(then, content)
+
+    def _in_passing(self, chunks: Sequence[Chunk], refresh: bool) -> list[bytes | None] | None:
+        """What is found without waiting, where that is little; else None."""
+        if len(chunks) > AT_ONCE or sum(chunk.size for chunk in chunks) > AT_ONCE_BYTES:
+            return None
+        return self.cache.lookup_at_once(chunks, refresh=refresh)
+
+    def _count_passing(self) -> None:
+        """Few in one turn of the loop; the others go together on the other thread."""
+        if self._passing == 0:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._passing += 1
+
+    def _next_turn(self) -> None:
+        self._passing = 0
+
+    def _answer(self, then: Then, content: bytes | None) -> None:
+        self.cached_bytes += len(content) if content is not None else 0
+        then(content)
 
     def _batch(self) -> list[tuple[Chunk, bool, Then]]:
         batch = [self._asked.popleft()]
@@ -150,6 +190,9 @@ class CacheFront:
 
     async def _keep(self) -> None:
         while self._kept or self._named:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), GATHER_S)
+            self._enough.clear()
             chunks, self._kept = self._kept, []
             named, self._named = self._named, []
             await self._apart(partial(self._store, chunks, named), None)

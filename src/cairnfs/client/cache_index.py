@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -114,11 +114,13 @@ def buckets_for(ring: int) -> int:
     return max(-(-ring // _RING_PER_BUCKET), 1)
 
 
-def find(index: int, header: Header, keys: Sequence[Key]) -> list[Slot | None]:
+def find(
+    index: int, header: Header, keys: Sequence[Key], pread: Callable[[int, int, int], bytes] = os.pread
+) -> list[Slot | None]:
     """Where these things are, if anywhere. `index` is the file's descriptor."""
     found: list[Slot | None] = []
     for tag, place in keys:
-        bucket = os.pread(index, BUCKET_BYTES, place % header.buckets * BUCKET_BYTES)
+        bucket = pread(index, BUCKET_BYTES, place % header.buckets * BUCKET_BYTES)
         number = _number(bucket, tag)
         slot = None if number < 0 else _slot(bucket, number)
         found.append(slot if slot is not None and header.live(slot) else None)

@@ -39,6 +39,8 @@ from cairnfs.client.cache_index import (
 
 #: How much of the ring one `store`, and so one thing in it, may take.
 PART_MOST = 4
+#: "Only what is in memory"; where the system has no such flag, one that it refuses.
+_NOWAIT: int = getattr(os, "RWF_NOWAIT", -1)
 #: Short waits for the lock of somebody who writes; the cache is not worth long ones.
 _LOCK_TRIES = 200
 _LOCK_PAUSE_S = 0.001
@@ -59,6 +61,8 @@ class Ring:
 
         Raises OSError; Unusable where files are somebody else's or of a later layout, or the bound too small.
         """
+        #: Whether reading may wait for the medium; else BlockingIOError is raised where it would have to.
+        self.may_wait = True
         self._directory = directory
         self._open: list[int] = [directory]
         try:
@@ -84,6 +88,8 @@ class Ring:
             if found is not None:
                 return found
         # Not a moment's mixture of two: it is damaged, and everything begins anew.
+        if not self.may_wait:
+            raise BlockingIOError
         with self._locked() as mine:
             found = self._read_header()
             if found is None:
@@ -91,7 +97,7 @@ class Ring:
             return found
 
     def _read_header(self) -> Header | None:
-        return Header.decoded(os.pread(self._header, HEADER_CONTENT_BYTES, 0))
+        return Header.decoded(self._pread(self._header, HEADER_CONTENT_BYTES, 0))
 
     def _write_header(self, header: Header) -> None:
         write_at(self._header, header.encoded(), 0)
@@ -181,11 +187,19 @@ class Ring:
 
     def find(self, header: Header, keys: Sequence[Key]) -> list[Slot | None]:
         """Where these things are, if anywhere."""
-        return cache_index.find(self._index, header, keys)
+        return cache_index.find(self._index, header, keys, self._pread)
 
     def drop(self, header: Header, key: Key, slot: Slot) -> None:
         """Forget one thing, if it still is where it was."""
         cache_index.drop(self._index, header, key, slot)
+
+    def _pread(self, file: int, size: int, at: int) -> bytes:
+        if self.may_wait:
+            return os.pread(file, size, at)
+        content = bytearray(size)
+        if os.preadv(file, [content], at, _NOWAIT) < size:
+            raise BlockingIOError
+        return bytes(content)
 
     def entries(self) -> int:
         """How many things are in it; reads the whole index."""
@@ -208,7 +222,7 @@ class Ring:
                     break
                 end = max(end, slot.at + slot.size)
                 last += 1
-            run = os.pread(self._ring, end - start, start)
+            run = self._pread(self._ring, end - start, start)
             if last - first == 1:
                 yield order[first][0], run
             else:

@@ -85,6 +85,11 @@ class Cluster:
         return self._map is not None
 
     @property
+    def fresh(self) -> bool:
+        """Whether there is a map that need not be fetched again yet."""
+        return self._map is not None and self._clock.monotonic() - self._fetched < MAP_AGE_MOST_S
+
+    @property
     def cluster_id(self) -> str | None:
         """Which cluster it is; None where that is not known before there is a map."""
         return self._cluster_id

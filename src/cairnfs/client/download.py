@@ -157,6 +157,8 @@ class Downloads:
         """The cache has answered; what it does not have goes to the members, together."""
         if content is not None:
             item.take(item.chunk, content)
+        elif item.open and self._cluster.fresh:
+            self._courier.carry(item)
         elif item.open:
             self._missed.append(item)
             if self._carrying is None or self._carrying.done():

@@ -271,3 +271,63 @@ def test_a_closed_cache_is_empty(cache: Cache) -> None:
     cache.store_many(things(2))
     assert cache.lookup_many(wanted(things(1, 2))) == [None, None]
     cache.close()
+
+
+def test_what_is_in_memory_is_had_at_once(cache: Cache) -> None:
+    assert cache.lookup_at_once(wanted(things(1))) is None, "it is not even open"
+    cache.store_many(things(1))
+    cache.keep_many([(b"name", b"told")])
+    assert cache.lookup_at_once(wanted(things(1, 2))) == [things(1)[0][1], None]
+    assert cache.recall_at_once([b"name", b"other"]) == [b"told", None]
+    assert (cache.hits, cache.misses) == (2, 2)
+
+
+def test_nothing_is_waited_for_at_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.store_many(things(1))
+    question, answer = wanted(things(1)), [things(1)[0][1]]
+    with cache._one:
+        assert cache.lookup_at_once(question) is None, "another thread is at it"
+
+    def elsewhere(*_: Any) -> int:
+        raise BlockingIOError(errno.EAGAIN, "not in memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "preadv", elsewhere)
+        assert cache.lookup_at_once(question) is None
+        assert cache.lookup_many(question) == answer
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "preadv", lambda *_: 3)
+        assert cache.lookup_at_once(question) is None, "a part of it only"
+    assert cache.lookup_at_once(question) == answer
+
+
+def test_a_system_that_cannot_tell_is_not_asked_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.store_many(things(1))
+
+    def unknown(*_: Any) -> int:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "preadv", unknown)
+        assert cache.lookup_at_once(wanted(things(1))) is None
+    assert cache.lookup_at_once(wanted(things(1))) is None
+    assert cache.lookup_many(wanted(things(1))) == [things(1)[0][1]]
+
+
+def test_what_has_to_be_written_is_not_done_at_once(cache: Cache, settings: CacheSettings) -> None:
+    cache.store_many(things(*range(1200)))
+    old = next(
+        number for number in range(1200) if cache.lookup_many(wanted(things(number)), refresh=False)[0]
+    )
+    hits = cache.hits
+    assert cache.lookup_at_once(wanted(things(old))) is None, "it would begin anew"
+    assert cache.lookup_at_once(wanted(things(old)), refresh=False) == [things(old)[0][1]]
+    assert cache.lookup_many(wanted(things(old))) == [things(old)[0][1]]
+    assert cache.lookup_at_once(wanted(things(old))) == [things(old)[0][1]]
+    assert cache.hits == hits + 3
+    ring = settings.directory / "chunks" / "ring"
+    ring.write_bytes(bytes(ring.stat().st_size))
+    assert cache.lookup_at_once(wanted(things(1199))) is None, "it is to be dropped"
+    assert cache.lookup_many(wanted(things(1199))) == [None]
+    assert cache.lookup_at_once(wanted(things(1199))) == [None]
+    assert cache.damaged == 1
