@@ -167,7 +167,9 @@ class Courier(Generic[R]):
     def _batch(self, queue: deque[Item[R]]) -> list[Item[R]]:
         items: list[Item[R]] = []
         size = count = 0
-        while queue and count < BATCH_CHUNKS and (not items or size + queue[0].size <= BATCH_BYTES):
+        while queue and (
+            not items or (count + queue[0].count <= BATCH_CHUNKS and size + queue[0].size <= BATCH_BYTES)
+        ):
             item = queue.popleft()
             item.queued -= 1
             if item.open:

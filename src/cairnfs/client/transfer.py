@@ -35,7 +35,7 @@ from cairnfs.wire.chunks import (
 #: Chunk bytes that a client holds at once, on their way in either direction.
 IN_FLIGHT_BYTES = 16 * 1024 * 1024
 BATCH_BYTES = 8 * 1024 * 1024
-BATCH_CHUNKS = 256
+BATCH_CHUNKS = 1024
 
 _PIECE_BYTES = 256 * 1024
 _ANSWER_S = 20.0

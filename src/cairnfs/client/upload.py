@@ -29,8 +29,8 @@ STALL_S = 2.5
 #: A chunk of more bytes goes by itself.
 _SMALL_BYTES = 128 * 1024
 #: A parcel is on its way with so many chunks or bytes; so many are being filled at once.
-_PARCEL_CHUNKS = 128
-_PARCEL_BYTES = 512 * 1024
+_PARCEL_CHUNKS = 256
+_PARCEL_BYTES = 1024 * 1024
 _PARCELS_MAX = 8
 
 
