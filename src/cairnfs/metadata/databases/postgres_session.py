@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import select
 from contextlib import ExitStack, suppress
+from typing import cast
 
 import psycopg
 from psycopg.abc import Buffer, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq.abc import PGconn
 from psycopg.types.bool import BoolBinaryLoader
 from psycopg.types.numeric import Int8BinaryDumper, NumericBinaryLoader
 from psycopg.types.string import StrBinaryDumper
+from psycopg.waiting import Ready, Wait
 
 from cairnfs.errors import BadRequest
 from cairnfs.metadata.databases import arrays
@@ -57,6 +60,27 @@ _LINK: dict[str, int] = {
 _STATEMENTS = 1_024
 
 
+def _sending_all(gen: PQGen[R], server: PGconn) -> PQGen[R]:
+    """The same, but nobody waits for answers alone while part of what was asked is still to be sent.
+
+    psycopg's pipeline does: what is larger than the socket's buffer then waits for ever, on both ends.
+    """
+    ready: Ready | int = Ready.NONE
+    try:
+        wanted = next(gen)
+        while True:
+            if wanted == Wait.R and server.flush() == 1:
+                ready = yield Wait.RW
+                if ready == Ready.W:
+                    continue
+                ready = Ready.R if ready else ready
+            else:
+                ready = yield wanted
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return cast(R, end.value)
+
+
 class Session(psycopg.Connection[Row]):
     """A connection that begins and ends transactions by word, and waits for no answer for ever.
 
@@ -77,8 +101,9 @@ class Session(psycopg.Connection[Row]):
 
     def wait(self, gen: PQGen[R], interval: float = 0.1, timeout: float | None = None) -> R:
         """As psycopg's, with a limit; after it the connection is of no more use and closed."""
+        sending = _sending_all(gen, self.pgconn)
         try:
-            return super().wait(gen, interval, self.answer_s if timeout is None else timeout)
+            return super().wait(sending, interval, self.answer_s if timeout is None else timeout)
         except psycopg.errors.PipelineAborted:
             raise
         except psycopg.OperationalError as error:

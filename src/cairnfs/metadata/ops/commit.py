@@ -65,6 +65,8 @@ INODES_MAX, INODES_PER_STEP = 10_000, 2
 #: How often a commit loads again what its next steps need, after an earlier one moved directories. For
 #: large ones, more often.
 _LOADS, _LOADED_AHEAD = 8, 1_000
+#: Steps after which the database hears from a commit that asks it nothing, and so is not taken for frozen.
+_STEPS_ALONE = 2_000
 #: What an earlier step of these kinds leads to is not known before the clock.
 _LEADS_ELSEWHERE = (SymlinkStep, LinkStep, RenameStep, CopyStep, AttachStep)
 
@@ -178,6 +180,8 @@ class Commit:
                 one = results.gone(next(held))
             else:
                 one = _decide(state, person, stamp, step, self._durability, checked)
+            if at % _STEPS_ALONE == _STEPS_ALONE - 1:
+                state.stay()
             if at >= self._first_own:
                 made.append(one)
             if state.counters["next_inode"] > inodes_end:

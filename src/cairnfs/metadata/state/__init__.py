@@ -195,6 +195,10 @@ class State:
         self.content.forget_dirty()
         return self.raise_counter("map_version")
 
+    def stay(self) -> None:
+        """Let the database know that this tx is at work: one that says nothing for long is thrown out."""
+        self.tx.row("SELECT 1")
+
     def flush(self) -> None:
         """Write everything. What comes after cannot undo it; a second flush writes what is new."""
         self.tree.commit_done()

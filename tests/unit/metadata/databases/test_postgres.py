@@ -47,6 +47,27 @@ def test_a_backend_killed_inside_a_tx_means_again(
     assert database.write(raise_fence) == 1
 
 
+def test_what_is_larger_than_any_buffer_is_sent(database: PostgresDatabase) -> None:
+    """In one statement, and in many that nobody waits for."""
+
+    def insert(tx: Tx, pieces: int) -> int:
+        rows = [(number, b"x" * 1000) for number in range(6_000)]
+        for start in range(0, len(rows), len(rows) // pieces):
+            part = rows[start : start + len(rows) // pieces]
+            columns = "inode BIGINT, entries BYTES"
+            tx.run_given(
+                "INSERT INTO change (commit_number, entries) SELECT g.inode, g.entries FROM {given} AS g",
+                columns,
+                part,
+            )
+        found = tx.row("SELECT count(*) FROM change")
+        tx.run("DELETE FROM change")
+        return int(found[0]) if found else 0
+
+    for pieces in (1, 6):
+        assert database.write(lambda tx, n=pieces: insert(tx, n)) == 6_000  # type: ignore[misc]
+
+
 def test_a_read_goes_round_again(database: PostgresDatabase, admin: psycopg.Connection) -> None:
     calls = []
 
