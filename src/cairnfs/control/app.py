@@ -147,8 +147,6 @@ def build(
     inventories = Inventories(list_chunks, calls_to, clock)
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
     copies = CopyRoutes(driver, clock)
-    receipts = Receipts(driver, identity.cluster_id)
-    transactions = TransactionRoutes(driver, receipts, clock)
     handlers: dict[str, Handler] = {
         **auth.handlers(),
         **PeopleRoutes(driver).handlers(),
@@ -157,10 +155,8 @@ def build(
         **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver).handlers(),
-        **transactions.handlers(),
-        **Together(transactions).handlers(),
+        **_transactions(driver, clock, identity.cluster_id),
         **copies.handlers(),
-        **TreeRoutes(driver, receipts, clock).handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
         **VerificationRoutes(driver, inventories, clock).handlers(),
     }
@@ -196,6 +192,12 @@ def _logins(
 ) -> Logins:
     opener, failed = Opener(identity.keys.sealing, clock), FailedLogins(clock)
     return Logins(driver, clock, opener=opener, issuer=issuer, passwords=passwords, failed=failed, rule=rule)
+
+
+def _transactions(driver: Driver, clock: Clock, cluster_id: ClusterId) -> Mapping[str, Handler]:
+    receipts = Receipts(driver, cluster_id)
+    single, trees = TransactionRoutes(driver, receipts, clock), TreeRoutes(driver, receipts, clock)
+    return {**single.handlers(), **Together(single).handlers(), **trees.handlers()}
 
 
 def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: Clock) -> Sequence[Duty]:
