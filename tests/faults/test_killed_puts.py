@@ -69,7 +69,7 @@ def test_a_long_file(person: Person, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
     local = tmp_path / "long"
     with local.open("wb") as stream:
-        for _ in range(16):
+        for _ in range(12):
             stream.write(os.urandom(16 * MIB))
     size = local.stat().st_size
     before = stored_bytes(person)
@@ -90,7 +90,7 @@ def test_a_long_file(person: Person, tmp_path: Path, seed: int) -> None:
 def test_a_tree(person: Person, tmp_path: Path, seed: int, onto: str) -> None:
     dice = random.Random(seed)
     local, remote = tmp_path / "from", f"/home/{onto.replace(' ', '-')}"
-    files, each = 8_000, 4 * KIB
+    files, each = 6_000, 4 * KIB
     for number in range(files):
         directory = local / f"{number // 500}"
         directory.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from cairnfs.errors import NotDurable
 from cairnfs.ids import Hash
 from cairnfs.wire.commits import BASES_MAX, Base
 
-#: Chunks that are remembered at once, about 10 MiB of memory: the chunks of 64 GiB of long files.
-KNOWN_MAX = 65_536
+#: Chunks that are remembered at once, of a base or a stash: those of 256 GiB, in some 30 MiB of memory.
+KNOWN_MAX = 262_144
 
 
 class Known:
