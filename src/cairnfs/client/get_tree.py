@@ -28,6 +28,7 @@ from cairnfs.client.progress import Meter
 from cairnfs.client.record import Known, Pair, Record, content_of
 from cairnfs.client.recording import WAITING_MAX, Recording, Remembered, Row, record_of
 from cairnfs.client.results import OnProgress, Tree
+from cairnfs.client.search import du
 from cairnfs.client.skips import Skips
 from cairnfs.client.unchanged import Unchanged
 from cairnfs.client.wanted import First, Trust, Wanted, is_long
@@ -69,7 +70,7 @@ class GetTree:
         `record` tells what is here already. Without `aside` directories and files stand in each other's way.
         `exact`: where there is more here than there is to be, that counts as a difference.
         """
-        self._connection = connection
+        self.connection = connection
         self._remote = remote
         self._local = os.fsencode(local)
         self._commit = commit
@@ -91,7 +92,7 @@ class GetTree:
 
     async def run(self, root: Entry) -> Tree:
         """Get everything; `local` is the tree's root itself afterwards."""
-        hold = await self._connection.sessions.hold(self._commit)
+        hold = await self.connection.sessions.hold(self._commit)
         try:
             return await self.look() or await self.get_all(root)
         finally:
@@ -117,7 +118,7 @@ class GetTree:
             return None
         self._meter.enter("looking")
         found = await Unchanged(
-            self._connection,
+            self.connection,
             self._pair,
             self._remote,
             commit=self._commit,
@@ -143,7 +144,7 @@ class GetTree:
     async def get_all(self, root: Entry) -> Tree:
         """Get what is not here already. Under a hold on the commit."""
         self._meter.enter("receiving")
-        downloads, getting = self._connection.downloads, self._getting
+        downloads, getting = self.connection.downloads, self._getting
         received, cached = downloads.received_bytes, downloads.cached_bytes
         try:
             await self._require_nameable()
@@ -175,7 +176,7 @@ class GetTree:
         if holds.unlimited:
             return
         clashes = Clashes(holds, root=self._remote, local=self._local)
-        async with aclosing(walk_pages(self._connection, self._remote, str(self._commit))) as pages:
+        async with aclosing(walk_pages(self.connection, self._remote, str(self._commit))) as pages:
             async for page in pages:
                 met = [(self._path(item), item.entry.kind) for item in page.items]
                 await on_disk(clashes.see, met)
@@ -183,19 +184,28 @@ class GetTree:
 
     async def _work(self, root: Entry) -> None:
         """Find things and get them, until all is done or one fails."""
-        finding = asyncio.create_task(self._find(root))
-        workers = [asyncio.create_task(self._get_on()) for _ in range(WORKERS)]
+        tasks = [asyncio.create_task(self._find(root))]
+        tasks += [asyncio.create_task(self._get_on()) for _ in range(WORKERS)]
+        counting = asyncio.create_task(self._count()) if self._meter.listened else None
         try:
-            await asyncio.wait([finding, *workers], return_when=asyncio.FIRST_EXCEPTION)
-            for task in (finding, *workers):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
                 if task.done():
                     task.result()
             # Of some, not all names are in the tree.
             await finish([first.within for first in self._firsts.values() if first.within.less()])
         finally:
-            for task in (finding, *workers):
+            tasks += [] if counting is None else [counting]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(finding, *workers, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _count(self) -> None:
+        """What there is to do, for those who watch; not to know it is no trouble."""
+        with suppress(CairnError):
+            async with aclosing(du(self, self._remote, depth=0, at=self._commit)) as usages:
+                async for usage in usages:
+                    self._meter.files_total, self._meter.bytes_total = usage.files, usage.size
 
     async def _get_on(self) -> None:
         """Get one batch after the other until there are none left."""
@@ -210,7 +220,7 @@ class GetTree:
         over = [Unfinished(self._remote, self._local, root.mode, kept, new, None, self._skips)]
         if self._record is not None:
             await self._remember(self._record)
-        walk = walk_pages(self._connection, self._remote, str(self._commit), contents=True)
+        walk = walk_pages(self.connection, self._remote, str(self._commit), contents=True)
         async with aclosing(walk) as pages:
             async for page in pages:
                 for items in self._parts(page):
@@ -342,7 +352,7 @@ class GetTree:
             await self._recording.flush()
             if self._recording.waiting <= WAITING_MAX:
                 return
-            await self._connection.clock.sleep(0.05)
+            await self.connection.clock.sleep(0.05)
 
 
 class Root(NamedTuple):
