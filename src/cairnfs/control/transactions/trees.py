@@ -149,7 +149,7 @@ class _Inodes:
         async with self._turn:
             left = self._left
             if left is None or left.incarnation != incarnation or left.end - left.first < count:
-                left = await self._driver.submit(ReserveInodes(_INODES, deadline=deadline))
+                left = await self._driver.submit(ReserveInodes(max(_INODES, count), deadline=deadline))
             if left.incarnation != incarnation:
                 raise Busy("history was cut meanwhile: try again")
             self._left = left._replace(first=InodeId(left.first + count))

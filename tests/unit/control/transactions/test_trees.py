@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from cairnfs.errors import BadCursor, Forbidden, NoSuchTree, RequestReused
+from cairnfs.control.transactions import trees
+from cairnfs.errors import BadCursor, Busy, Exists, Forbidden, NoSuchTree, RequestReused
 from cairnfs.metadata import verify
+from cairnfs.metadata.ops import tree_page
+from cairnfs.metadata.waiting import WEIGHT_MAX
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
-from cairnfs.wire.commits import Attach, MakeDirectory
+from cairnfs.wire.commits import Attach, Attributes, MakeDirectory
 from cairnfs.wire.detached import BeginTreeRequest, DropTreeRequest, ExtendTreeRequest
 from cairnfs.wire.directory import PathText, StatRequest
 from tests.unit.control.plane import Plane, directory, empty_file, plane
@@ -103,3 +107,69 @@ async def test_a_dropped_tree_is_over(scene: Scene) -> None:
         await scene.extend(tree, directory("/a"))
     with pytest.raises(NoSuchTree):
         await scene.plane.commit(scene.admin.token, Attach(path="/t", tree=tree))
+
+
+async def test_pages_come_at_once_and_none_is_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "_INODES", 5)
+    one, other = await scene.begin("/one"), await scene.begin("/other")
+    await scene.extend(one, directory("/a"))
+    pages = [
+        scene.extend(tree, *[empty_file(f"{up}/{page}-{number}") for number in range(4)])
+        for page in range(10)
+        for tree, up in ((one, "/a"), (other, ""))
+    ]
+    assert await asyncio.gather(*pages) == [4] * 20
+    await scene.plane.commit(
+        scene.admin.token, Attach(path="/one", tree=one), Attach(path="/other", tree=other)
+    )
+    for number in range(4):
+        assert await scene.there(f"/one/a/9-{number}")
+        assert await scene.there(f"/other/0-{number}")
+
+
+async def test_of_pages_that_ask_for_one_name_one_gets_it(scene: Scene) -> None:
+    tree = await scene.begin()
+    asked = [scene.extend(tree, empty_file("/f"), empty_file(f"/{number}")) for number in range(6)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert answers.count(2) == 1
+    assert {type(one) for one in answers if one != 2} == {Exists}
+
+
+async def test_what_was_looked_up_in_vain_is_looked_up_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, changes = tree_page.make, 0
+
+    def slow(*asked: Any) -> Any:
+        """People change while a page is worked out."""
+        nonlocal changes
+        changes += 1
+        if changes <= most:
+            scene.plane.database.write(
+                lambda tx: tx.run("UPDATE clock SET people_version = people_version + 1")
+            )
+        return honest(*asked)
+
+    monkeypatch.setattr(tree_page, "make", slow)
+    tree, mine = await scene.begin(), Attributes(owner="root")
+    most = 2
+    assert await scene.extend(tree, directory("/a", attributes=mine)) == 1
+    assert changes == 3
+    most = 100
+    with pytest.raises(Busy):
+        await scene.extend(tree, directory("/b", attributes=mine))
+    assert await scene.extend(tree, directory("/b")) == 1
+
+
+async def test_a_large_page_is_nobodys_companion(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights: list[int] = []
+    honest = scene.plane.app.driver.submit
+
+    async def weighed(operation: Any) -> Any:
+        weights.append(getattr(operation, "weight", 0))
+        return await honest(operation)
+
+    monkeypatch.setattr(scene.plane.app.driver, "submit", weighed)
+    tree = await scene.begin()
+    await scene.extend(tree, *[empty_file(f"/{number}") for number in range(1_000)])
+    assert max(weights) >= WEIGHT_MAX
