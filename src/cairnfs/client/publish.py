@@ -9,6 +9,8 @@ anything is sent, the record afterwards. What does not: looking (`publish_look.p
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +20,12 @@ from cairnfs.client import history
 from cairnfs.client.connection import Connection
 from cairnfs.client.local_files import LocalPath, look
 from cairnfs.client.progress import Meter
-from cairnfs.client.publish_look import Looked, Looking
+from cairnfs.client.publish_look import Looking
+from cairnfs.client.publish_looked import Looked
 from cairnfs.client.publish_read import Shifted
-from cairnfs.client.publish_rows import actions_of, rows_after
+from cairnfs.client.publish_rows import MadeRows, actions_of, rows_after
 from cairnfs.client.publish_send import Sending
+from cairnfs.client.put_reading import count
 from cairnfs.client.record import Pair, Torn
 from cairnfs.client.recording import record_of
 from cairnfs.client.resolving import Resolved, resolve
@@ -128,7 +132,10 @@ class Publish:
         self._meter.enter("looking")
         looking = Looking(self._connection, self._wanted.local, resolved, self._pair, self._skips)
         return await looking.run(
-            trusts=trusts, preserve=self._wanted.preserve, distrust=self._wanted.distrust
+            trusts=trusts,
+            preserve=self._wanted.preserve,
+            distrust=self._wanted.distrust,
+            whole=self._wanted.dry,
         )
 
     async def _settle(self, looked: Looked, made: int) -> Published:
@@ -158,22 +165,46 @@ class Publish:
         return False
 
     async def _send(self, looked: Looked) -> CommitReply:
-        wanted = self._wanted
-        self._meter.enter("sending")
-        self._meter.files_total, self._meter.bytes_total = looked.to_send
-        sending = Sending(self._connection, looked, self._meter, wanted.durability, wanted.message)
+        wanted, meter = self._wanted, self._meter
+        meter.enter("sending")
+        sending = Sending(self._connection, looked, meter, wanted.durability, wanted.message)
+        counting: asyncio.Task[None] | None = None
+        if looked.all_of_it is None:
+            meter.files_total, meter.bytes_total = looked.to_send
+        else:
+            sending.begin_rows = self._begin_rows(looked)
+            counting = asyncio.create_task(self._count()) if meter.listened else None
         try:
             reply = await sending.run()
         finally:
             self._sent_bytes += sending.sent_bytes
+            if counting is not None:
+                counting.cancel()
+                await asyncio.gather(counting, return_exceptions=True)
         for place in sending.moved:
             self._skips.add(place, ["it changed while it was read: it is there as it was read"])
         return reply
 
+    def _begin_rows(self, looked: Looked) -> Callable[[], MadeRows] | None:
+        pair, clock = self._pair, self._connection.clock
+        if pair is None:
+            return None
+        kept = self._wanted.preserve
+        return lambda: MadeRows(pair, looked.incarnation, clock.now_us() * 1000, kept=kept)
+
+    async def _count(self) -> None:
+        """What there is to do, for those who watch."""
+        meter = self._meter
+        meter.files_total, meter.bytes_total = await on_disk(count, self._wanted.local)
+
     async def _remember(self, looked: Looked, commit: int) -> None:
         """Write the record; a publish that is done is done with or without it."""
         pair = self._pair
-        if pair is None or (looked.by_record and not looked.changes and commit == pair.commit):
+        if (
+            pair is None
+            or looked.all_of_it is not None
+            or (looked.by_record and not looked.changes and commit == pair.commit)
+        ):
             return
         now_ns = self._connection.clock.now_us() * 1000
 
@@ -197,7 +228,7 @@ class Publish:
             added=counts.added,
             changed=counts.changed,
             removed=counts.removed,
-            bytes=looked.to_send[1],
+            bytes=looked.to_send[1] if looked.all_of_it is None else self._meter.bytes,
             sent_bytes=self._sent_bytes,
             rounds=made,
             walked=not looked.by_record,

@@ -138,6 +138,10 @@ class Comparison:
         self._firsts: dict[tuple[int, int], tuple[bytes, object]] = {}
         self._claimed: set[object] = set()
 
+    def begun_anew(self) -> Comparison:
+        """Another one like it, that has seen nothing."""
+        return Comparison(self._ways, self._read, self._now_ns)
+
     def see(self, met: Met[There]) -> None:
         """The next path."""
         here, row, counts = met.here, met.known, self.counts

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from cairnfs.client.known import Known
 from cairnfs.client.publish_compare import Change
-from cairnfs.client.publish_look import Looked
+from cairnfs.client.publish_looked import Looked
 from cairnfs.client.publish_places import InCommit, InTree, Made
 from cairnfs.client.stash import Stash
 from cairnfs.client.upload import Upload
@@ -99,7 +99,7 @@ async def tree_known(looked: Looked, at: int, *, trusting: bool) -> AsyncIterato
 
     Without `trusting`, nothing is known to be there.
     """
-    much = looked.to_send[1] >= _KEPT_BYTES
+    much = looked.all_of_it is not None or looked.to_send[1] >= _KEPT_BYTES
     stash = await Stash.begin(looked.connection, looked.path) if much else None
     try:
         there = await looked.chunks_there(at) if trusting else Known()

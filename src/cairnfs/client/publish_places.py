@@ -15,7 +15,7 @@ from cairnfs.client.control import Control
 from cairnfs.client.detached import DetachedTree
 from cairnfs.client.pages import Page, Pages
 from cairnfs.client.publish_compare import Change
-from cairnfs.client.publish_look import Looked
+from cairnfs.client.publish_looked import Looked
 from cairnfs.client.results import Durability
 from cairnfs.ids import Path
 from cairnfs.wire.commits import OPERATIONS_MAX, Base, CommitReply, Operation, Receipt
@@ -28,10 +28,12 @@ _CHUNK_BYTES, _OPERATION_BYTES = 160, 8192
 Made = Sequence[tuple[Change, Sequence[ChunkRef]]]
 
 
-async def place_for(control: Control, looked: Looked, durability: Durability | None) -> InCommit | InTree:
-    """A detached tree where nothing is there yet and much is to come, else the commit."""
-    if looked.is_new and len(looked.changes) > OPERATIONS_MAX:
-        top = looked.plan(durability).top(looked.changes[0])
+async def place_for(
+    control: Control, looked: Looked, durability: Durability | None, *, much: bool
+) -> InCommit | InTree:
+    """A detached tree where nothing is there yet and `much` is to come, else the commit."""
+    if looked.is_new and much:
+        top = looked.plan(durability).top(looked.making_top)
         tree = await DetachedTree.begin(control, looked.path, mode=top.mode, attributes=top.attributes)
         return InTree(control, looked, tree, durability)
     return InCommit(control, looked, durability)

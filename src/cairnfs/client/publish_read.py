@@ -7,7 +7,7 @@ sending (`publish_send.py`). Synchronous.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cairnfs.client.local_content import READS_MAX, holds_still, is_short, named
@@ -49,7 +49,7 @@ def is_content(change: Change) -> bool:
     return change.act in ("make", "write") and change.here is not None and change.here.kind == "file"
 
 
-def windows(changes: Sequence[Change], opening: bool) -> Iterator[Sequence[Change]]:
+def windows(changes: Iterable[Change], opening: bool) -> Iterator[Sequence[Change]]:
     """The changes in order, in pages that fit into one request each; those of rows alone are left out.
 
     `opening`: directories may have to be opened.

@@ -1,22 +1,77 @@
 """What the record says after a publish, and what a publish says of itself.
 
 What belongs here: the rows that follow from the old ones and the changes; the list of what is done, in which
-a file that only changed its name is told as such. What does not: the record (`record.py`), deciding. Pure.
+a file that only changed its name is told as such. What does not: the record (`record.py`), deciding. One
+thread at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
 from cairnfs.client.local_walk import Here
 from cairnfs.client.publish_compare import Change
-from cairnfs.client.record import Known, is_settled, known, walk_key
+from cairnfs.client.record import Known, Pair, is_settled, known, walk_key
 from cairnfs.client.results import Action, What
+
+
+class FreshRows:
+    """The rows of changes that were made, in their order."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._now_ns = now_ns
+        #: Of files with several names.
+        self._firsts: dict[bytes, Known] = {}
+
+    def of(self, change: Change) -> Known | None:
+        """What the record says of it now; None where it says nothing any more."""
+        row = change.row
+        if change.here is not None and change.first is not None:
+            row = _of_link(change.here, self._firsts.get(change.first), self._now_ns)
+        if row is not None:
+            self.note(row)
+        return row
+
+    def note(self, row: Known) -> None:
+        """A row that stays."""
+        if row.links > 1:
+            self._firsts[row.path] = row
+
+
+class MadeRows:
+    """A record that is written while a tree is made of which nothing was there. Any thread, one at a time."""
+
+    def __init__(self, pair: Pair, incarnation: int, now_ns: int, *, kept: bool) -> None:
+        self._stack = ExitStack()
+        self._writer = self._stack.enter_context(pair.writer(0, incarnation, kept=kept))
+        self._fresh = FreshRows(now_ns)
+        self._finished = False
+
+    def add(self, changes: Iterable[Change]) -> None:
+        """These were made, after all that came before."""
+        for change in changes:
+            row = self._fresh.of(change)
+            if row is not None:
+                self._writer.add(row)
+
+    def finish(self, commit: int) -> None:
+        """All of it is there since this commit."""
+        self._writer.commit = commit
+        self._finished = True
+        self._stack.close()
+
+    def abandon(self) -> None:
+        """It was not made; nothing is recorded. After `finish` this does nothing."""
+        if not self._finished:
+            self._finished = True
+            self._writer.abandon()
+            self._stack.close()
 
 
 def rows_after(rows: Iterable[Known], changes: Sequence[Change], now_ns: int) -> Iterator[Known]:
     """The rows of a record, with what changed, in the order of a walk."""
-    firsts: dict[bytes, Known] = {}
+    fresh = FreshRows(now_ns)
     old = iter(rows)
     row = next(old, None)
     gone = b"\0"
@@ -25,21 +80,16 @@ def rows_after(rows: Iterable[Known], changes: Sequence[Change], now_ns: int) ->
         while row is not None and walk_key(row.path) < key:
             if not row.path.startswith(gone):
                 yield row
-                if row.links > 1:
-                    firsts[row.path] = row
+                fresh.note(row)
             row = next(old, None)
         if row is not None and row.path == change.path:
             row = next(old, None)
         if change.act == "remove" or change.clear:
             # All that was in it is gone with it.
             gone = change.path + b"/"
-        fresh = change.row
-        if change.here is not None and change.first is not None:
-            fresh = _of_link(change.here, firsts.get(change.first), now_ns)
-        if fresh is not None:
-            yield fresh
-            if fresh.links > 1:
-                firsts[fresh.path] = fresh
+        now = fresh.of(change)
+        if now is not None:
+            yield now
     while row is not None:
         if not row.path.startswith(gone):
             yield row

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -23,9 +23,10 @@ from cairnfs.client.local_files import local_errors, open_regular
 from cairnfs.client.progress import Meter, Part
 from cairnfs.client.publish_compare import Change
 from cairnfs.client.publish_known import TreeKnown, tree_known
-from cairnfs.client.publish_look import Looked
+from cairnfs.client.publish_looked import Looked
 from cairnfs.client.publish_places import InCommit, InTree, place_for
 from cairnfs.client.publish_read import Read, Shifted, is_content, is_still, read_all, runs, windows
+from cairnfs.client.publish_rows import MadeRows
 from cairnfs.client.record import content_of, known
 from cairnfs.client.results import Durability
 from cairnfs.client.sources import chunks_of
@@ -51,6 +52,9 @@ class Sending:
     sent_bytes: int = 0
     #: Files that never held still while they were read: what was read is what is there.
     moved: list[bytes] = field(default_factory=list)
+    #: Makes what takes the changes of each page that was made; for each attempt a new one.
+    begin_rows: Callable[[], MadeRows] | None = None
+    rows: MadeRows | None = None
     #: Chunks that are sent whatever is known of them.
     never: set[bytes] = field(default_factory=set)
 
@@ -64,7 +68,7 @@ class Sending:
                 async with self._held() as at:
                     trusting = made < UPLOADS_MAX
                     async with tree_known(self.looked, at, trusting=trusting) as known:
-                        return await self._once(known)
+                        return await self._recorded(known)
             except VOID as error:
                 if made == UPLOADS_MAX:
                     raise
@@ -89,13 +93,28 @@ class Sending:
             with suppress(CairnError):
                 await self.connection.policies.learn(self.looked.below(b"x"), refused=True)
 
+    async def _recorded(self, known: TreeKnown) -> CommitReply:
+        """One attempt, with its record where that is written meanwhile."""
+        if self.begin_rows is None:
+            return await self._once(known)
+        rows = self.rows = await on_disk(self.begin_rows)
+        try:
+            reply = await self._once(known)
+            await on_disk(rows.finish, reply.commit)
+            return reply
+        finally:
+            await on_disk(rows.abandon)
+
     async def _once(self, known: TreeKnown) -> CommitReply:
         looked = self.looked
-        place = await place_for(self.connection.control, looked, self.durability)
+        pages = windows(looked.each(), bool(looked.comparison.closed))
+        window, following = await on_disk(next, pages, None), await on_disk(next, pages, None)
+        much = following is not None
+        place = await place_for(self.connection.control, looked, self.durability, much=much)
         await known.note(place)
         running: list[asyncio.Task[None]] = []
         try:
-            for window in windows(looked.changes, bool(looked.comparison.closed)):
+            while window is not None:
                 before = running[-1] if running else None
                 page = _Page(self, place, window, known, await known.follow(window))
                 running.append(asyncio.create_task(page.make(before)))
@@ -103,6 +122,7 @@ class Sending:
                 if len(running) > 1:
                     await running[0]
                     del running[0]
+                window, following = following, await on_disk(next, pages, None)
             for task in running:
                 await task
         finally:
@@ -171,6 +191,8 @@ class _Page:
             await upload.hold.ready()
             await self._place.add(made, upload.hold.session, receipts, reliance.bases)
             known.made(made, self._place)
+            if self._sending.rows is not None:
+                await on_disk(self._sending.rows.add, self._changes)
 
     def _durability(self) -> Durability:
         """The durability with which the chunks are sent: what the strictest directory asks."""
