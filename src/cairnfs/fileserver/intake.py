@@ -7,6 +7,7 @@ What belongs here: turning the store's exceptions into `cairnfs.errors`. What do
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -29,12 +30,15 @@ from cairnfs.fileserver.disk import Buffer
 from cairnfs.fileserver.puts import Put
 from cairnfs.fileserver.room import Guest, Room
 from cairnfs.fileserver.store import Store
-from cairnfs.fileserver.writer import Writer
+from cairnfs.fileserver.writer import Answer, Done, Submission, Writer, payload_bytes
 from cairnfs.ids import BootId, CommitNumber, Hash
 from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
 R = TypeVar("R")
 
+#: What the loop may write by itself where the disk is quick: of one put, and how many puts a turn.
+HERE_MAX_BYTES = 64 * 1024
+HERE_MAX_PUTS = 16
 #: Smaller chunks share most of their pages with neighbours.
 COLD_MIN_BYTES = 128 * 1024
 #: A store that was full takes part again when so much, or a tenth of a smaller disk, became free since.
@@ -50,6 +54,8 @@ class Intake:
         self._readers = readers
         self._full = False
         self._least_free = 0
+        #: Small puts of this turn of the loop.
+        self._turn: list[Submission] = []
         self._room = Room(clock or SystemClock())
 
     def attach(self, store: Store, writer: Writer) -> None:
@@ -106,10 +112,55 @@ class Intake:
                 )
                 for digest, data in chunks
             ]
-            await asyncio.wrap_future(self._opened()[1].submit(puts))
+            await self._written(puts)
         except trouble.StoreError as error:
             self._full = self._full or isinstance(error, trouble.StoreFull)
             raise refused(error) from error
+
+    async def _written(self, puts: Sequence[Put]) -> None:
+        """Return when they are durable. Raises StoreError."""
+        writer = self._opened()[1]
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[None] = loop.create_future()
+
+        def settle(answer: Answer) -> None:
+            if waiting.done():
+                return
+            if isinstance(answer, trouble.StoreError):
+                waiting.set_exception(answer)
+            else:
+                waiting.set_result(None)
+
+        size = payload_bytes(puts)
+        if size <= HERE_MAX_BYTES and writer.may_write_here and len(self._turn) < HERE_MAX_PUTS:
+            self._turn.append(Submission(puts, size, settle))
+            if len(self._turn) == 1:
+                # After what this turn of the loop sends to others, which is then on its way meanwhile.
+                loop.call_soon(loop.call_soon, self._write_turn, writer, loop)
+        else:
+            self._hand_over(writer, puts, settle, loop)
+        await waiting
+
+    def _write_turn(self, writer: Writer, loop: asyncio.AbstractEventLoop) -> None:
+        """The small puts of a turn of the loop share an fsync."""
+        batch, self._turn = self._turn, []
+        if not writer.write_here(batch):
+            for submission in batch:
+                self._hand_over(writer, submission.puts, submission.done, loop)
+
+    @staticmethod
+    def _hand_over(
+        writer: Writer, puts: Sequence[Put], settle: Done, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        def done(answer: Answer) -> None:
+            # Who waited may be gone, and the loop too: what was written is written all the same.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(settle, answer)
+
+        try:
+            writer.submit_with(puts, done)
+        except trouble.StoreError as error:
+            settle(error)
 
     def cached(self, chunk: Hash) -> bytes | None:
         """A small chunk that is in memory; None where a thread has to look."""

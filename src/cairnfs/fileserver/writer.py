@@ -5,7 +5,9 @@ is (`store`). Threads: `submit` from any, also from an event loop's (it never wa
 in the writer's thread and must only hand the result on.
 
 While one batch is being fsynced the next one gathers, so the more callers there are, the more chunks
-share an fsync; a lone caller waits for nothing but its own.
+share an fsync; a lone caller waits for nothing but its own. The way to the thread and back costs a small
+batch as much as its fsync: while the disk is quick and nothing else is to be written, an event loop may
+write one itself (`write_here`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from cairnfs.clock import Clock, SystemClock
 from cairnfs.fileserver.puts import Outcome, Put
 from cairnfs.fileserver.trouble import StoreClosed, StoreError, WriteFailed, WriterBusy
 
@@ -28,6 +31,9 @@ Answer = list[Outcome] | StoreError
 Done = Callable[[Answer], None]
 
 _CLOSE_TIMEOUT_S = 60.0
+#: After so many batches in a row of which none took longer, the disk counts as quick.
+QUICK_BATCHES = 8
+QUICK_S = 0.001
 
 
 class Batches(Protocol):
@@ -38,7 +44,9 @@ class Batches(Protocol):
         ...
 
 
-class _Submission(NamedTuple):
+class Submission(NamedTuple):
+    """What one caller wants stored, of `size` bytes, and whom to tell."""
+
     puts: Sequence[Put]
     size: int
     done: Done
@@ -55,14 +63,19 @@ class Writer:
         queue_puts: int = 65_536,
         batch_bytes: int = 16 * 1024 * 1024,
         batch_puts: int = 2048,
+        clock: Clock | None = None,
     ) -> None:
         """Starts the thread. The queue's limits refuse (WriterBusy), the batch's limits only cut."""
         self._store = store
         self._queue_bytes, self._queue_puts = queue_bytes, queue_puts
         self._batch_bytes, self._batch_puts = batch_bytes, batch_puts
-        self._waiting: deque[_Submission] = deque()
+        self._waiting: deque[Submission] = deque()
         self._bytes = self._puts = 0
         self._closing = False
+        #: Somebody writes just now; and how many batches were quick since one was not.
+        self._writing = False
+        self._quick = 0
+        self._clock = clock or SystemClock()
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="cairn-writer", daemon=True)
         self._thread.start()
@@ -88,7 +101,7 @@ class Writer:
 
     def submit_with(self, puts: Sequence[Put], done: Done) -> None:
         """Like `submit`, but calls `done` with the answer, in the writer's thread."""
-        size = sum(len(put.payload) for put in puts)
+        size = payload_bytes(puts)
         with self._change:
             if self._closing:
                 raise StoreClosed("the writer is closed")
@@ -97,9 +110,34 @@ class Writer:
                 self._bytes + size > self._queue_bytes or self._puts + len(puts) > self._queue_puts
             ):
                 raise WriterBusy(f"{self._puts} chunks of {self._bytes} bytes wait to be written")
-            self._waiting.append(_Submission(puts, size, done))
+            self._waiting.append(Submission(puts, size, done))
             self._bytes += size
             self._puts += len(puts)
+            self._change.notify()
+
+    @property
+    def may_write_here(self) -> bool:
+        """Whether `write_here` would do it now."""
+        return self._quick >= QUICK_BATCHES and not (self._writing or self._waiting or self._closing)
+
+    def write_here(self, batch: Sequence[Submission]) -> bool:
+        """Write a small batch in the caller's thread and tell everybody; False: nothing was done.
+
+        Only where that takes about a millisecond: the disk has been quick, and nobody is writing.
+        """
+        with self._change:
+            if not self.may_write_here:
+                return False
+            self._writing = True
+        try:
+            self._write(batch)
+        finally:
+            self._rest()
+        return True
+
+    def _rest(self) -> None:
+        with self._change:
+            self._writing = False
             self._change.notify()
 
     def close(self) -> None:
@@ -114,14 +152,16 @@ class Writer:
     def _run(self) -> None:
         while batch := self._next():
             self._write(batch)
+            self._rest()
             del batch  # what was written is not to be kept in memory until the next batch comes
 
-    def _next(self) -> list[_Submission]:
+    def _next(self) -> list[Submission]:
         """What is written next: the longest waiting, at least one; nothing when it is time to stop."""
         with self._change:
-            while not self._waiting and not self._closing:
+            while self._writing or not (self._waiting or self._closing):
                 self._change.wait()
-            batch: list[_Submission] = []
+            self._writing = bool(self._waiting)
+            batch: list[Submission] = []
             size = puts = 0
             while self._waiting:
                 first = self._waiting[0]
@@ -134,9 +174,12 @@ class Writer:
                 self._puts -= len(first.puts)
             return batch
 
-    def _write(self, batch: list[_Submission]) -> None:
+    def _write(self, batch: Sequence[Submission]) -> None:
+        began, quick = self._clock.monotonic(), self._quick
+        self._quick = 0
         try:
             outcomes = self._store.put_many([put for submission in batch for put in submission.puts])
+            self._quick = quick + 1 if self._clock.monotonic() - began <= QUICK_S else 0
         except StoreError as error:
             log.warning("a batch failed", chunks=sum(len(one.puts) for one in batch), error=str(error))
             for submission in batch:
@@ -154,6 +197,11 @@ class Writer:
             end = start + len(submission.puts)
             submission.done(_answer(outcomes[start:end]))
             start = end
+
+
+def payload_bytes(puts: Sequence[Put]) -> int:
+    """Of all of them together."""
+    return sum(len(put.payload) for put in puts)
 
 
 def _answer(outcomes: list[Outcome | StoreError]) -> Answer:

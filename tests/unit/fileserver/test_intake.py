@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import cast
 
@@ -12,11 +12,12 @@ import pytest
 
 from cairnfs.errors import Busy, NoSpace, TooLarge
 from cairnfs.fileserver import room as module
-from cairnfs.fileserver.intake import Intake
+from cairnfs.fileserver.intake import HERE_MAX_BYTES, HERE_MAX_PUTS, Intake
+from cairnfs.fileserver.puts import Outcome, Put
 from cairnfs.fileserver.room import HELD_MAX_BYTES
 from cairnfs.fileserver.store import Store
 from cairnfs.fileserver.trouble import StoreFull
-from cairnfs.fileserver.writer import Writer
+from cairnfs.fileserver.writer import Done, Submission, Writer
 from cairnfs.ids import Hash
 from cairnfs.wire.chunks import PUT_BODY_MAX_BYTES
 
@@ -103,10 +104,10 @@ async def test_a_put_that_could_never_fit_is_refused(intake: Intake) -> None:
 class FullStore:
     """A store whose disk is full."""
 
-    def submit(self, puts: object) -> Future[object]:
-        done: Future[object] = Future()
-        done.set_exception(StoreFull("planned"))
-        return done
+    may_write_here = False
+
+    def submit_with(self, puts: object, done: Callable[[object], None]) -> None:
+        done(StoreFull("planned"))
 
 
 async def test_a_full_store_stays_full_until_room_was_made(intake: Intake) -> None:
@@ -118,3 +119,69 @@ async def test_a_full_store_stays_full_until_room_was_made(intake: Intake) -> No
     # A tenth of this disk is free and was free when it refused: that is not room.
     for free_mib, full in ((3, True), (2, True), (4, True), (5, False), (5, False)):
         assert intake.full(free_mib * mib, 24 * mib) == full
+
+
+class HereStore:
+    """A store whose disk is quick, if it is; counts who wrote how much."""
+
+    def __init__(self) -> None:
+        self.quick = True
+        self.here: list[int] = []
+        self.beside: list[int] = []
+
+    @property
+    def may_write_here(self) -> bool:
+        return self.quick
+
+    def write_here(self, batch: Sequence[Submission]) -> bool:
+        if self.quick:
+            self.here.append(len(batch))
+            for submission in batch:
+                submission.done([Outcome.STORED for _ in submission.puts])
+        return self.quick
+
+    def submit_with(self, puts: Sequence[Put], done: Done) -> None:
+        self.beside.append(len(puts))
+        done([Outcome.STORED for _ in puts])
+
+
+@pytest.fixture
+def writer(intake: Intake) -> HereStore:
+    writer = HereStore()
+    intake.attach(cast(Store, None), cast(Writer, writer))
+    return writer
+
+
+def store_some(intake: Intake, count: int, size: int = 10) -> list[asyncio.Task[None]]:
+    return [
+        asyncio.create_task(intake.store([(Hash(number.to_bytes(32, "big")), bytes(size))], 0))
+        for number in range(count)
+    ]
+
+
+async def test_small_puts_of_one_turn_share_an_fsync_after_what_is_sent_meanwhile(
+    intake: Intake, writer: HereStore
+) -> None:
+    puts = store_some(intake, 5)
+    for _ in range(2):
+        await asyncio.sleep(0)
+        assert writer.here == [], "forwards leave in this turn and the next"
+    await asyncio.gather(*puts)
+    assert (writer.here, writer.beside) == ([5], [])
+
+
+async def test_what_is_large_or_much_is_the_threads(intake: Intake, writer: HereStore) -> None:
+    await asyncio.gather(*store_some(intake, 1, HERE_MAX_BYTES + 1))
+    assert (writer.here, writer.beside) == ([], [1])
+    await asyncio.gather(*store_some(intake, HERE_MAX_PUTS + 3))
+    assert (writer.here, writer.beside) == ([HERE_MAX_PUTS], [1] * 4)
+
+
+async def test_a_disk_that_became_slow_in_between_gets_them_by_the_thread(
+    intake: Intake, writer: HereStore
+) -> None:
+    puts = store_some(intake, 3)
+    await asyncio.sleep(0)
+    writer.quick = False
+    await asyncio.gather(*puts)
+    assert (writer.here, writer.beside) == ([], [1] * 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 
 import pytest
@@ -17,8 +17,9 @@ from cairnfs.fileserver.trouble import (
     WriteFailed,
     WriterBusy,
 )
-from cairnfs.fileserver.writer import Writer
+from cairnfs.fileserver.writer import QUICK_BATCHES, QUICK_S, Answer, Submission, Writer
 from cairnfs.ids import CommitNumber
+from cairnfs.testing.clock import ManualClock
 from tests.unit.fileserver.shelves import Shelf, datum, hash_of, put
 
 WAIT_S = 20
@@ -172,3 +173,105 @@ def test_many_callers_share_fsyncs(shelf: Shelf) -> None:
         caller.join(WAIT_S)
     assert sorted(told) == list(range(400))
     writer.close()
+
+
+def rests(writer: Writer) -> None:
+    with writer._change:
+        assert writer._change.wait_for(lambda: not writer._writing, WAIT_S)
+
+
+class TimedStore:
+    """Takes a batch in as much time as the test says."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.takes_s = 0.0
+        self.error: StoreError | None = None
+        self.batches: list[tuple[str, int]] = []
+
+    def put_many(self, puts: Sequence[Put]) -> list[Outcome | StoreError]:
+        self.batches.append((threading.current_thread().name, len(puts)))
+        self.clock.advance(self.takes_s)
+        if self.error is not None:
+            raise self.error
+        return [Outcome.STORED for _ in puts]
+
+
+class Here:
+    """A writer for callers that would write by themselves."""
+
+    def __init__(self) -> None:
+        self.store = TimedStore()
+        self.writer = Writer(self.store, clock=self.store.clock)
+        self.told: list[Answer] = []
+
+    def beside(self, times: int = 1) -> None:
+        """Let the thread write so often, and rest."""
+        for number in range(times):
+            self.writer.submit([put(datum(number))]).result(WAIT_S)
+        rests(self.writer)
+
+    def here(self, *counts: int) -> bool:
+        puts = [[put(datum(number)) for number in range(count)] for count in counts]
+        return self.writer.write_here([Submission(each, 0, self.told.append) for each in puts])
+
+
+@pytest.fixture
+def here() -> Iterator[Here]:
+    here = Here()
+    yield here
+    here.writer.close()
+
+
+def test_while_the_disk_is_quick_callers_may_write_themselves(here: Here) -> None:
+    assert not here.here(1), "nothing is known of the disk yet"
+    here.beside(QUICK_BATCHES)
+    assert here.here(2, 3)
+    assert here.told == [[Outcome.STORED] * 2, [Outcome.STORED] * 3]
+    assert here.store.batches[-1] == (threading.current_thread().name, 5), "one batch, one fsync"
+    here.beside()
+    assert here.store.batches[-1] == ("cairn-writer", 1)
+
+
+def test_once_it_was_slow_the_thread_has_to_find_out_that_it_is_quick_again(here: Here) -> None:
+    here.beside(QUICK_BATCHES)
+    here.store.takes_s = 2 * QUICK_S
+    assert here.here(1)
+    here.store.takes_s = 0.0
+    assert not here.here(1)
+    here.beside(QUICK_BATCHES - 1)
+    assert not here.here(1)
+    here.beside()
+    assert here.here(1)
+
+
+@pytest.mark.loud
+def test_a_failure_is_told_and_sends_the_next_to_the_thread(here: Here) -> None:
+    here.beside(QUICK_BATCHES)
+    here.store.error = StoreFull("planned")
+    assert here.here(1, 1)
+    assert here.told == [here.store.error] * 2
+    here.store.error = None
+    assert not here.here(1)
+
+
+def test_nobody_writes_beside_the_thread() -> None:
+    store = SlowStore()
+    clock = ManualClock()
+    writer = Writer(store, clock=clock)
+    open_gate(store)
+    for number in range(QUICK_BATCHES):
+        writer.submit([put(datum(number))]).result(WAIT_S)
+    while store.let.acquire(blocking=False):
+        pass
+    while store.entered.acquire(blocking=False):
+        pass
+    first = writer.submit([put(b"first")])
+    assert store.entered.acquire(timeout=WAIT_S)
+    told: list[Answer] = []
+    assert not writer.write_here([Submission([put(b"second")], 6, told.append)])
+    assert told == []
+    open_gate(store)
+    first.result(WAIT_S)
+    writer.close()
+    assert not writer.write_here([Submission([put(b"late")], 4, told.append)])
