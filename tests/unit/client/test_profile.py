@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_it_is_kept_and_forgotten(config: Path) -> None:
     assert profile.load() is None
     assert profile.load_token() is None
     profile.remove()
+
+
+def test_wishes_for_the_cache_are_kept_with_it(config: Path) -> None:
+    profile.save(ANN)
+    assert "cache" not in profile.file().read_text()
+    wishes = replace(ANN, cache_bytes=0, cache_dir="/elsewhere")
+    profile.save(wishes)
+    assert profile.load() == wishes
+    reply = auth.TokenReply(user="ann", role="user", token="t", expires_at_us=5, refresh_token="refresh-1")
+    saved.keep(replace(wishes, refresh_token="refresh-1"), reply, None)
+    assert profile.load() == replace(wishes, refresh_token="refresh-1")
 
 
 def test_nobody_else_can_read_it(config: Path) -> None:
