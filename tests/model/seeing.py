@@ -7,7 +7,7 @@ from typing import Any
 
 from cairnfs.core import xattrs
 from cairnfs.testing.ledger import Ledger
-from cairnfs.wire.directory import Entry
+from cairnfs.wire.directory import CONTENT_CHUNKS_MAX, Entry
 from tests.model.nodes import Path, Tree
 
 #: Chunks by (ETag, read as it lives?).
@@ -26,8 +26,10 @@ class Seen:
 
 
 def see(ledger: Ledger, top: str, at: int | None, opened: Opened) -> Seen:
-    """The tree below `top`, alive or at a commit, as an administrator sees it."""
+    """The tree below `top`, alive or at a commit, as an administrator sees it: by lists and opens, as well as
+    by a walk."""
     seen = Seen()
+    entries: dict[Path, Entry] = {}
     first = ledger.stat(top, at=at)
     pending = [("", first)]
     _put(seen, "", first, (), _attributes(ledger, top, at, first, opened))
@@ -35,6 +37,7 @@ def see(ledger: Ledger, top: str, at: int | None, opened: Opened) -> Seen:
         directory, above = pending.pop()
         for entry in ledger.list(top + directory, at=at, limit=3):
             path = f"{directory}/{entry.name}"
+            entries[path] = entry
             content: Any = entry.target or ()
             if entry.kind == "directory":
                 pending.append((path, entry))
@@ -42,7 +45,21 @@ def see(ledger: Ledger, top: str, at: int | None, opened: Opened) -> Seen:
                 content = _chunks(ledger, top + path, at, entry.etag, opened)
             _put(seen, path, entry, content, _attributes(ledger, top + path, at, entry, opened))
             seen.names[above.inode, entry.raw_name()] = entry.inode
+    _walk_the_same(ledger, top, at, entries, seen)
     return seen
+
+
+def _walk_the_same(ledger: Ledger, top: str, at: int | None, entries: dict[Path, Entry], seen: Seen) -> None:
+    """A walk meets the same, each directory before what is in it, names by their bytes."""
+    items = ledger.walk(top, at=at, contents=True, limit=7)
+    assert [f"/{one.path}" for one in items] == sorted(entries, key=lambda path: path.encode().split(b"/"))
+    for one in items:
+        path, content = f"/{one.path}", seen.told[f"/{one.path}"][1]
+        assert one.entry == entries[path]
+        told = one.entry.kind == "file" and len(content) <= CONTENT_CHUNKS_MAX
+        assert (one.chunks is not None) == told
+        if one.chunks is not None:
+            assert tuple(chunk.hash for chunk in one.chunks) == content
 
 
 def expected(tree: Tree) -> dict[Path, tuple[Any, ...]]:

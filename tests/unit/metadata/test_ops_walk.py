@@ -175,6 +175,26 @@ def test_contents_take_two_statements_a_page(ledger: Ledger) -> None:
     assert len(statements(contents=True)) == len(statements(contents=False)) + 2
 
 
+def test_many_small_directories_take_few_statements(ledger: Ledger) -> None:
+    paths = [f"/d/{n:02}/{m}" for n in range(20) for m in range(4)]
+    ledger.commit(*[mkdir(path, parents=True) for path in paths], mkdir("/d/05/0/shut", mode=0))
+    ledger.commit(*[write(f"{path}/{n}") for path in paths for n in range(3)])
+
+    def count(**asked: Any) -> int:
+        def counted(tx: Tx) -> int:
+            counting = Counting(tx)
+            reply = walk.page(counting, ledger.admin, WalkRequest(path="/d", **asked))
+            assert len(reply.items) == asked.get("limit", 341)
+            return len(counting.statements)
+
+        return ledger.read(counted)
+
+    count()
+    assert count() < 60  # for 102 directories
+    assert count(limit=40) < 20
+    assert count(at=str(ledger.newest() - 1), limit=100) < 60
+
+
 def test_files_that_one_may_not_read_are_told_without_chunks(ledger: Ledger) -> None:
     ann = ledger.person("ann")
     ledger.commit(mkdir("/d"), write("/d/open", b"1"), write("/d/shut", b"2", mode=0o600))

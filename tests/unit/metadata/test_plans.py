@@ -53,6 +53,7 @@ def begin(ledger: Ledger) -> None:
     """A little of everything."""
     ledger.commit(mkdir("/all/flat", parents=True), mkdir("/all/tree"), mkdir("/all/few"))
     ledger.commit(*[write(f"/all/few/f{n}", b"x%d" % n, b"y") for n in range(5)])
+    ledger.commit(*[mkdir(f"/all/small/{n}/{m}", parents=True) for n in range(3) for m in range(3)])
     ledger.commit(write("/all/few/later"))
 
 
@@ -73,6 +74,7 @@ def look_and_change(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         ledger.list("/all/few", limit=2, at=at)
         files = OpenManyRequest(files=[Wanted(path="/all/few/f0"), Wanted(path="/all/few/f1")], at=at)
         ledger.read(lambda tx, r=files: open_many(tx, ledger.admin, r))  # type: ignore[misc]
+        ledger.walk("/all/small", at=at)
         for contents in (False, True):
             request = WalkRequest(path="/all", limit=3, at=at, contents=contents)
             page = ledger.read(lambda tx, r=request: walk.page(tx, ledger.admin, r))  # type: ignore[misc]

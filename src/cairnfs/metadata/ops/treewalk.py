@@ -9,6 +9,7 @@ Memory and work do not grow with the tree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from cairnfs.core import names
@@ -26,6 +27,8 @@ from cairnfs.metadata.view import DIRECTORY
 _STATEMENT = 25
 #: Rows of a directory that are read at first, each time so many times more, and at most.
 _PAGE_FIRST, _PAGE_GROWS, _PAGE_MAX = 64, 4, 1000
+#: Directories that are begun together: each time so many times more, and at most.
+_TOGETHER_GROWS, _TOGETHER_MAX = 8, 64
 
 
 class Met(NamedTuple):
@@ -79,6 +82,9 @@ class Treewalk:
         self._above = above.rstrip(b"/") + b"/"
         self._longest = PATH_MAX_BYTES - len(self._above)
         self._levels: list[_Level] = []
+        self._begun: dict[InodeId, list[Listed]] = {}  # what directories to come begin with
+        self._together = 1
+        self._entered = self._inside = 0  # directories that were begun, and what is in them
 
     def after(self, path: bytes) -> Iterator[Met]:
         """What comes after a path that was visited last; empty: all. It gets on by one path at least.
@@ -155,15 +161,44 @@ class Treewalk:
         return allowed(self._person, version.owner, version.owner_group, version.mode, READ | WALK)
 
     def _read(self, level: _Level) -> None:
-        width = min(level.width, max(self._wanted, 1))
-        page = nodes.page(self._sight.view.tx, level.inode, level.after, width, self._sight.view.at)
+        if not level.after:
+            self._begin_together(level)
+        width = level.width
+        page = self._begun.pop(level.inode, None)
+        if page is None:
+            width = min(width, max(self._wanted, 1))
+            page = nodes.page(self._sight.view.tx, level.inode, level.after, width, self._sight.view.at)
+            self.looked += len(page) + _STATEMENT
+        self._entered += not level.after
+        self._inside += len(page)
         level.whole = len(page) < width
         level.width = min(level.width * _PAGE_GROWS, _PAGE_MAX)
         if page:
             level.after = page[-1].dentry.name
-        self.looked += len(page) + _STATEMENT
         page.reverse()
         level.ahead = page
+
+    def _begin_together(self, level: _Level) -> None:
+        """Read what this directory begins with, and along with it those that come next beside it: a tree of
+        many small directories then takes few statements."""
+        if level.inode in self._begun or len(self._levels) < 2:
+            return
+        likely = 1 + self._wanted * self._entered // max(self._inside, 1)
+        count = min(self._together, likely)
+        self._together = min(self._together * _TOGETHER_GROWS, _TOGETHER_MAX)
+        if count == 1:
+            return
+        beside = (
+            one.version.inode
+            for one in reversed(self._levels[-2].ahead)
+            if one.dentry.kind == DIRECTORY and self._listed(one.version)
+        )
+        several = [level.inode, *islice(beside, count - 1)]
+        if len(several) == 1:
+            return
+        begun = nodes.first_pages(self._sight.view.tx, several, _PAGE_FIRST, self._sight.view.at)
+        self.looked += 2 * _STATEMENT + sum(map(len, begun.values()))
+        self._begun |= begun
 
 
 def _checked(name: bytes) -> Name:

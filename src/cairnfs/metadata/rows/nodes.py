@@ -66,6 +66,7 @@ _VERSION = ", ".join(f"v.{name}" for name in Version.__struct_fields__)
 _TOLD = "i.changed, i.changed_us"
 #: How many columns each has.
 _D, _V, _T = len(Dentry.__struct_fields__), len(Version.__struct_fields__), len(Told.__struct_fields__)
+_LAST_NAME = b"\xff" * 256  # above every name
 #: How a row's span is asked: alive (the literal lets the partial indexes serve), or at a commit.
 _ALIVE = f"{{0}}.died = {NEVER}"
 _AT = "{0}.born <= ? AND {0}.died > ?"
@@ -183,6 +184,41 @@ def page(tx: Tx, parent: InodeId, after: bytes, limit: int, at: CommitNumber | N
         *version_args,
     )
     return [Listed(Dentry(*row[:_D]), Version(*row[_D:-_T]), Told(*row[-_T:])) for row in rows]
+
+
+def first_pages(
+    tx: Tx, parents: Sequence[InodeId], limit: int, at: CommitNumber | None
+) -> dict[InodeId, list[Listed]]:
+    """As `page` from the beginning, of many directories together: two statements however many they are."""
+    span, args = _span(at, "d")
+    lasts: list[tuple[InodeId, bytes | None]] = tx.rows_given(
+        f"SELECT g.parent, (SELECT d.name FROM dentry AS d WHERE d.parent = g.parent AND {span}"
+        " ORDER BY d.name LIMIT 1 OFFSET ?) FROM {given} AS g",
+        "parent BIGINT",
+        [(parent,) for parent in parents],
+        *args,
+        limit - 1,
+    )
+    span, args = _span(at, "d", "v")
+    rows = tx.rows_given(
+        f"SELECT {_DENTRY}, {_VERSION}, {_TOLD} FROM {{given}} AS g CROSS JOIN dentry AS d"
+        " CROSS JOIN version AS v CROSS JOIN inode AS i"
+        " WHERE d.parent = g.parent AND d.name <= g.last AND v.inode = d.inode AND i.id = d.inode"
+        f" AND {span}",
+        "parent BIGINT, last BYTES",
+        [(parent, _LAST_NAME if last is None else last) for parent, last in lasts],
+        *args,
+    )
+    found: dict[InodeId, list[Listed]] = {parent: [] for parent in parents}
+    for row in rows:
+        found[row[0]].append(Listed(Dentry(*row[:_D]), Version(*row[_D:-_T]), Told(*row[-_T:])))
+    for listed in found.values():
+        listed.sort(key=_name_of)
+    return found
+
+
+def _name_of(listed: Listed) -> bytes:
+    return listed.dentry.name
 
 
 def changes_before(tx: Tx, directories: Sequence[InodeId], at: CommitNumber) -> dict[InodeId, CommitNumber]:
