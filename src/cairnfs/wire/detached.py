@@ -50,8 +50,9 @@ class BeginTreeReply(Reply, kw_only=True):
 class ExtendTreeRequest(Request, kw_only=True):
     """A page: at most OPERATIONS_MAX things to make, whose paths begin at the tree's top, which is `/`.
 
-    Directories come before what is in them, in this page or one before. Modes and attributes are final:
-    nobody is held up by them in here. Receipts and bases count as in a commit.
+    Directories come before what is in them, in this page or one before: `parents` is refused, and so are
+    `replace` and an expected version, for nothing is in the way. No symlink is followed. Modes and attributes
+    are final: nobody is held up by them in here. Receipts and bases count as in a commit.
     """
 
     request_id: Id
