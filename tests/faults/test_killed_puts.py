@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,19 +47,23 @@ def stored_bytes(person: Person) -> int:
     )
 
 
-def put(person: Person, local: Path, remote: str, after_s: float) -> bool:
-    """Put, and kill the command after a while. Whether it was done before."""
+def put(person: Person, local: Path, remote: str, arrived_bytes: int) -> bool:
+    """Put, and kill the command once so much more has arrived. Whether it was done before."""
+    before = stored_bytes(person)
     process = person.start("put", "-r", str(local), remote, stdout=subprocess.DEVNULL)
     try:
-        process.wait(timeout=after_s)
-    except subprocess.TimeoutExpired:
+        while stored_bytes(person) - before < arrived_bytes:
+            if process.poll() is not None:
+                return True
+            time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        return False
+        return process.wait() != -signal.SIGKILL
     finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
         assert process.stderr is not None
         process.stderr.close()
-    return True
 
 
 def same(left: Path, right: Path) -> bool:
@@ -74,7 +79,7 @@ def test_a_long_file(person: Person, tmp_path: Path, seed: int) -> None:
     size = local.stat().st_size
     before = stored_bytes(person)
     for _ in range(3):
-        if put(person, local, "/home/long", dice.uniform(0.3, 2.0)):
+        if put(person, local, "/home/long", int(dice.uniform(0.0, 0.5) * size)):
             break
         assert person.tries("stat", "/home/long").status == NOT_FOUND
     arrived = min(stored_bytes(person) - before, size)
@@ -102,7 +107,7 @@ def test_a_tree(person: Person, tmp_path: Path, seed: int, onto: str) -> None:
         person.does("put", str(tmp_path / "kept"), f"{remote}/from/kept")
     before = stored_bytes(person)
     for _ in range(3):
-        if put(person, local, target, dice.uniform(0.3, 2.0)):
+        if put(person, local, target, int(dice.uniform(0.0, 0.5) * files * each)):
             break
         shown = person.tries("ls", f"{remote}/from" if onto != "nothing" else remote)
         assert shown.text.split() == (["kept"] if onto != "nothing" else [])
