@@ -140,7 +140,7 @@ async def test_nobody_ever_sees_a_part(here: Cluster, tmp_path: Path, seed: int)
     dice = random.Random(seed)
     ann, reader = await here.user("ann"), await here.user("ann")
     root = tmp_path / "root"
-    states: list[dict[bytes, tuple[str, int]]] = []
+    states: dict[frozenset[tuple[bytes, str, int]], int] = {}
 
     def next_state() -> None:
         """Files of this number, in directories of it, and some of all numbers, as long as it is high."""
@@ -151,18 +151,18 @@ async def test_nobody_ever_sees_a_part(here: Cluster, tmp_path: Path, seed: int)
             (root / f"d{place % 5}").mkdir(parents=True, exist_ok=True)
             (root / f"d{place % 5}" / f"n{number}-{place}").write_bytes(b"x" * number)
             (root / f"d{place % 5}" / "same").write_bytes(b"y" * number)
-        states.append(
-            {
-                name: (kind, 0 if kind == "directory" else len(content))
-                for name, (kind, _, content, _) in of_here(root).items()
-            }
+        now = (
+            (name, kind, 0 if kind == "directory" else len(content))
+            for name, (kind, _, content, _) in of_here(root).items()
         )
+        states[frozenset(now)] = number
 
     next_state()
     await ann.publish(root, PLACE)
 
-    async def look() -> dict[bytes, tuple[str, int]]:
-        return {path[len(PLACE) + 1 :]: (entry.kind, entry.size) async for path, entry in reader.walk(PLACE)}
+    async def look() -> frozenset[tuple[bytes, str, int]]:
+        seen = reader.walk(PLACE)
+        return frozenset([(path[len(PLACE) + 1 :], entry.kind, entry.size) async for path, entry in seen])
 
     looks, seen, over = 0, set(), asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_nobody_ever_sees_a_part(here: Cluster, tmp_path: Path, seed: int)
             found = await look()
             assert found in states, "a look that is none of the states"
             looks += 1
-            seen.add(states.index(found))
+            seen.add(states[found])
 
     looking = [asyncio.create_task(look_on()) for _ in range(2)]
     try:
