@@ -27,6 +27,7 @@ from cairnfs.metadata.ops.staged import Page
 from cairnfs.metadata.ops.unchanged import FarBehind
 from cairnfs.metadata.rows import replies as reply_rows
 from cairnfs.metadata.rows.replies import ReplyKey
+from cairnfs.net.deadlines import within
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints
 from cairnfs.wire.commits import CommitReply, CommitRequest, SettleReply, SettleRequest, Write
@@ -70,13 +71,26 @@ class TransactionRoutes:
         deadline = min(context.deadline, self._clock.monotonic() + request.deadline_ms / 1000)
         receipts = await self._receipts.genuine(request.receipts) if request.receipts else []
         if request.staged:
-            async with self._large:
-                return await self._commit_staged(who, request, receipts, deadline)
+            return await self._commit_large(who, request, receipts, deadline)
         if _is_small(request):
             operation = _prepare(who, request, receipts, (), deadline)
         else:
             operation = await asyncio.to_thread(_prepare, who, request, receipts, (), deadline)
         return await self._decide(operation)
+
+    async def _commit_large(
+        self, who: Person, request: CommitRequest, receipts: list[ReceiptBody], deadline: float
+    ) -> CommitReply:
+        """One after the other, as many as there may be at once."""
+        try:
+            async with within(self._clock, deadline - self._clock.monotonic()):
+                await self._large.acquire()
+        except TimeoutError:
+            raise DeadlineExceeded("other large commits took all the time") from None
+        try:
+            return await self._commit_staged(who, request, receipts, deadline)
+        finally:
+            self._large.release()
 
     async def _commit_staged(
         self, who: Person, request: CommitRequest, receipts: list[ReceiptBody], deadline: float

@@ -1,8 +1,9 @@
 """leaning: which of a commit's chunks its bases vouch for, those of its staged pages included.
 
 What belongs here: putting together what was looked up for each page when it came, and looking up the rest. A
-page's word counts as long as the person is who they were, in the same incarnation; else its bases are looked
-at again. What does not: looking at a base (`vouching`), judging (`durable`). Before the clock, inside a tx.
+page's word counts as long as the person is who they were, in the same incarnation, and the session needs the
+commits still; else its bases are looked at again. What does not: looking at a base (`vouching`), judging
+(`durable`). Before the clock, inside a tx.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from functools import reduce
 from typing import NamedTuple
 
 from cairnfs.core.permissions import Person
-from cairnfs.ids import SessionId
+from cairnfs.ids import NEVER, SessionId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import vouching
 from cairnfs.metadata.ops.durable import Durability
 from cairnfs.metadata.ops.vouching import Basis, Vouched
 from cairnfs.metadata.people import People
-from cairnfs.metadata.rows import clock, groups
+from cairnfs.metadata.rows import clock, groups, sessions
 
 
 class Leaned(NamedTuple):
@@ -42,11 +43,14 @@ def look(
     now = clock.read(tx)
     who = People(tx, now).now(person)
     durability.rely(None)
+    held = sessions.find(tx, [session]).get(session)
+    needs = NEVER if held is None else held.needs
     known: list[Vouched] = []
     asked: list[Basis] = []
     for one in leaned:
-        if one.vouched is not None and one.vouched[:2] == (who, now.incarnation):
-            known.append(one.vouched)
+        vouched = one.vouched
+        if vouched is not None and vouched[:2] == (who, now.incarnation) and vouched.at >= needs:
+            known.append(vouched)
         else:
             asked += one.bases
 

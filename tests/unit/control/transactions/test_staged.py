@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 
@@ -10,6 +11,7 @@ import pytest
 from blake3 import blake3
 
 from cairnfs import errors as e
+from cairnfs.control.transactions import routes
 from cairnfs.metadata.ops import staged, tokens
 from cairnfs.metadata.rows import shadow
 from cairnfs.wire import endpoints
@@ -17,7 +19,7 @@ from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.commits import Base, Remove, SettleRequest
 from cairnfs.wire.directory import ChunkRef
 from cairnfs.wire.people import CreateGroupRequest
-from cairnfs.wire.sessions import SessionRequest
+from cairnfs.wire.sessions import RenewRequest, SessionRequest
 from tests.unit.control.plane import Plane, directory, plane
 from tests.unit.control.staging import Staging, files, write
 
@@ -305,3 +307,32 @@ async def test_a_page_goes_with_whom_it_is_of(staging: Staging) -> None:
     assert not database.write(lambda tx: shadow.put(tx, key, row._replace(body_hash=b"other"), 2))
     assert database.write(lambda tx: shadow.put(tx, key, row._replace(body=b"more"), 3))
     assert database.read(lambda tx: shadow.find(tx, key, 0)) == row._replace(body=b"more")
+
+
+async def test_bases_of_the_newest_commit_are_looked_at_again_when_the_session_has_gone_on(
+    staging: Staging,
+) -> None:
+    cluster, token = staging.cluster, staging.who.token
+    receipts = [await staging.receipt(CHUNKS[0])]
+    await cluster.commit(token, write("old", CHUNKS[0]), session=staging.session, receipts=receipts)
+    await staging.stage(0, write("a", CHUNKS[0]), bases=[Base(path="/home/ann/old")])
+    now = (await cluster.commit(token, directory("/home/ann/d"))).commit
+    renewed = RenewRequest(counter=1, needs=now)
+    await cluster.ask(endpoints.RENEW_SESSION, renewed, token, session=staging.session or "")
+    await staging.commit(1)
+    assert await staging.names() == ["a", "d", "old"]
+
+
+async def test_large_commits_wait_for_each_other_no_longer_than_they_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(routes, "_LARGE_MAX", 0)
+    async with plane() as cluster:
+        await cluster.admin()
+        staging = Staging(cluster, await cluster.signup("ann"))
+        await staging.stage(0, directory("/home/ann/d"))
+        waiting = asyncio.ensure_future(staging.commit(1, deadline_ms=1_000))
+        await cluster.clock.until(waiting.done, limit_s=5.0)
+        with pytest.raises(e.DeadlineExceeded):
+            await waiting
+        assert staging.pages() == 1
