@@ -12,6 +12,7 @@ from typing import Annotated
 
 from cairnfs.wire.codec import Reply, Request
 from cairnfs.wire.commits import (
+    BASES_MAX,
     OPERATIONS_MAX,
     Attributes,
     Base,
@@ -60,7 +61,7 @@ class ExtendTreeRequest(Request, kw_only=True):
     operations: Annotated[list[Making], listed(OPERATIONS_MAX, 1)]
     session: Id | None = None
     receipts: list[Receipt] = []
-    bases: list[Base] = []
+    bases: Annotated[list[Base], listed(BASES_MAX)] = []
 
 
 class ExtendTreeReply(Reply, kw_only=True):

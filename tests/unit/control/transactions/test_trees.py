@@ -17,7 +17,15 @@ from cairnfs.metadata.ops import tree_page
 from cairnfs.metadata.waiting import WEIGHT_MAX
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
-from cairnfs.wire.commits import Attach, Attributes, MakeDirectory
+from cairnfs.wire.commits import (
+    Attach,
+    Attributes,
+    CommitManyRequest,
+    CommitRequest,
+    MakeDirectory,
+    Operation,
+    StageRequest,
+)
 from cairnfs.wire.detached import BeginTreeRequest, DropTreeRequest, ExtendTreeRequest
 from cairnfs.wire.directory import PathText, StatRequest
 from tests.unit.control.plane import Plane, directory, empty_file, plane
@@ -173,3 +181,32 @@ async def test_a_large_page_is_nobodys_companion(scene: Scene, monkeypatch: pyte
     tree = await scene.begin()
     await scene.extend(tree, *[empty_file(f"/{number}") for number in range(1_000)])
     assert max(weights) >= WEIGHT_MAX
+
+
+async def test_trees_are_attached_by_pages_and_by_commits_that_come_together(scene: Scene) -> None:
+    await scene.plane.commit(scene.admin.token, directory("/old"), directory("/old/inside"))
+    first, second, third = [await scene.begin(path) for path in ("/old", "/new", "/third")]
+    for tree in (first, second, third):
+        await scene.extend(tree, directory("/a"), empty_file("/a/f"))
+    number = secrets.token_hex(16)
+    page: list[Operation] = [Attach(path="/old", tree=first, replace=True), empty_file("/old/a/g")]
+    staged = StageRequest(request_id=number, page=0, operations=page)
+    await scene.plane.ask(endpoints.STAGE, staged, scene.admin.token)
+    assert not await scene.there("/old/a")
+    asked = CommitRequest(
+        request_id=number,
+        staged=1,
+        operations=[Attach(path="/old/a/b", tree=second), directory("/old/a/b/c")],
+    )
+    await scene.plane.ask(endpoints.COMMIT, asked, scene.admin.token)
+    for path in ("/old/a/f", "/old/a/g", "/old/a/b/a/f", "/old/a/b/c"):
+        assert await scene.there(path)
+    assert not await scene.there("/old/inside")
+    commits = [
+        CommitRequest(request_id=secrets.token_hex(16), operations=[Attach(path=path, tree=third)])
+        for path in ("/third", "/fourth")
+    ]
+    reply = await scene.plane.ask(
+        endpoints.COMMIT_MANY, CommitManyRequest(commits=commits), scene.admin.token
+    )
+    assert sorted(one.error.code if one.error else "" for one in reply.results) == ["", "no_such_tree"]
