@@ -38,7 +38,11 @@ def test_a_tree_that_was_got_is_got_again_without_its_chunks(ann: Person, tree: 
     first = ann.does("get", "-r", "--json", "/home/ann/tree", "first").document
     again = ann.does("get", "-r", "--json", "/home/ann/tree", "again").document
     size = sum(map(len, content(tree).values()))
-    assert (first["received_bytes"], again["received_bytes"]) == (size, 0)
+    assert (first["received_bytes"], first["cached_bytes"]) == (size, 0)
+    assert (again["received_bytes"], again["cached_bytes"]) == (0, size)
+    one = ann.does("get", "/home/ann/tree/0/0", "one").text
+    assert "(received 0 B, " in one
+    assert " from the cache) in " in one
     assert content(ann.home / "again") == content(ann.home / "first") == content(tree)
     status = ann.does("cache", "status", "--json").document
     assert size <= status["used_bytes"] <= status["limit_bytes"] <= 64 * 1024 * 1024

@@ -73,14 +73,17 @@ class Report:
                 f"commit {tree.commit}" if tree.commits else f"nothing to change since commit {tree.commit}"
             )
         else:
-            moved, commit = f"received {size(tree.received_bytes)}", f"as of commit {tree.commit}"
+            moved, commit = received(tree.received_bytes, tree.cached_bytes), f"as of commit {tree.commit}"
         return f"{', '.join(counts)} ({moved}) in {seconds(one.seconds)}, {commit}"
 
     def _document(self, left_out: int) -> dict[str, Any]:
         trees = [one.tree for one in self.done]
         moved = {
-            "put": ("sent_bytes", sum(tree.sent_bytes for tree in trees)),
-            "get": ("received_bytes", sum(tree.received_bytes for tree in trees)),
+            "put": {"sent_bytes": sum(tree.sent_bytes for tree in trees)},
+            "get": {
+                "received_bytes": sum(tree.received_bytes for tree in trees),
+                "cached_bytes": sum(tree.cached_bytes for tree in trees),
+            },
         }[self.verb]
         return {
             "files": sum(tree.files for tree in trees),
@@ -89,7 +92,7 @@ class Report:
             "links": sum(tree.links for tree in trees),
             "unchanged": sum(tree.unchanged for tree in trees),
             "bytes": sum(tree.bytes for tree in trees),
-            moved[0]: moved[1],
+            **moved,
             "seconds": round(sum(one.seconds for one in self.done), 6),
             "commit": max((tree.commit for tree in trees), default=0),
             "copies": [
@@ -98,3 +101,9 @@ class Report:
             ],
             "left_out": left_out,
         }
+
+
+def received(received_bytes: int, cached_bytes: int) -> str:
+    """What came from fileservers, and what from this machine's cache, if anything did."""
+    cached = f", {size(cached_bytes)} from the cache" if cached_bytes else ""
+    return f"received {size(received_bytes)}{cached}"

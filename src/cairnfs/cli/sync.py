@@ -13,6 +13,7 @@ from cairnfs.cli.moments import checked
 from cairnfs.cli.options import At, Json, Profile, Quiet, Url, Verbose
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
+from cairnfs.cli.report import received
 from cairnfs.cli.seeing import remote
 from cairnfs.client.results import ACTIONS_MAX, Synced
 from cairnfs.clock import SystemClock
@@ -96,7 +97,7 @@ def _lines(path: bytes, local: str, done: Synced, took_s: float) -> Iterator[str
         )
         yield f"{where}: would be {words}{listed}; at most {size(done.bytes)} to fetch"
     else:
-        moved = f"received {size(done.received_bytes)}"
+        moved = received(done.received_bytes, done.cached_bytes)
         yield f"{where}: {words} ({moved}) in {seconds(took_s)}, as of commit {done.commit}"
 
 

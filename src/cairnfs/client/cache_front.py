@@ -19,7 +19,7 @@ from cairnfs.client.workers import on_cache
 from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.ids import Hash
 
-#: What one question asks for at most: many small chunks, or a few large ones, whose memory is soon used again.
+#: What one question asks for at most: many small chunks, or few large ones, whose memory is soon free again.
 ASK_CHUNKS = 1024
 ASK_BYTES = 2 * 1024 * 1024
 #: So little is looked up in passing, if it is in memory: asking another thread takes longer.

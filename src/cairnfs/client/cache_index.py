@@ -115,9 +115,9 @@ def buckets_for(ring: int) -> int:
 
 
 def find(
-    index: int, header: Header, keys: Sequence[Key], pread: Callable[[int, int, int], bytes] = os.pread
+    index: int, header: Header, keys: Sequence[Key], pread: Callable[[int, int, int], bytes]
 ) -> list[Slot | None]:
-    """Where these things are, if anywhere. `index` is the file's descriptor."""
+    """Where these things are, if anywhere. `index` is the file's descriptor; `pread` reads as os.pread."""
     found: list[Slot | None] = []
     for tag, place in keys:
         bucket = pread(index, BUCKET_BYTES, place % header.buckets * BUCKET_BYTES)

@@ -45,7 +45,8 @@ async def get_file(
     version = await open_version(connection, path, at)
     meter = Meter(connection.clock, tell, "receiving")
     meter.files_total, meter.bytes_total = 1, version.size
-    before = connection.downloads.received_bytes
+    downloads = connection.downloads
+    received, cached = downloads.received_bytes, downloads.cached_bytes
     skips = Skips()
     target, kept = os.fsencode(local), None
     if preserve:
@@ -55,11 +56,11 @@ async def get_file(
     skips.add(target, await save(connection, version, target, meter, kept, follow=True))
     meter.done()
     meter.finish()
-    received = connection.downloads.received_bytes - before
     return Tree(
         files=1,
         bytes=version.size,
-        received_bytes=received,
+        received_bytes=downloads.received_bytes - received,
+        cached_bytes=downloads.cached_bytes - cached,
         commit=version.commit,
         skipped=tuple(skips.listed),
         skipped_count=skips.count,
