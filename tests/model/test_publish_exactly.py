@@ -76,6 +76,68 @@ async def test_a_publish_without_expectation_is_found(
         await published_in_spite_of_others(here, tmp_path / "root", monkeypatch)
 
 
+@pytest.mark.parametrize(
+    "what", ["through a name outside", "directory replaced", "mode", "attribute", "moved in it", "top moved"]
+)
+async def test_whatever_others_do_is_noticed(
+    here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    ann, other = await here.user("ann"), await here.user("ann")
+    root = tmp_path / "root"
+    Garden(root, 3).change(10)
+    (root / "sub").mkdir()
+    for name in ("file", "sub/one", "sub/two", "sub/three"):
+        (root / name).write_bytes(b"x")
+    await ann.publish(root, PLACE)
+    await ann.link(f"{PLACE}/file", "/home/ann/outside")
+    await ann.publish(root, PLACE)
+    (root / "new").write_bytes(b"of here")
+
+    async def meddle(number: int) -> None:
+        match what:
+            case "through a name outside":
+                await other.write_file("/home/ann/outside", b"other")
+            case "directory replaced":
+                await other.rename(f"{PLACE}/sub", "/home/ann/sub")
+                await other.copy_tree("/home/ann/sub", f"{PLACE}/sub")
+                await other.write_file(f"{PLACE}/sub/one", b"y")
+            case "mode":
+                await other.chmod(f"{PLACE}/sub/one", 0o600)
+            case "attribute":
+                await other.set_xattr(f"{PLACE}/sub/one", b"user.a", b"b")
+            case "moved in it":
+                await other.rename(f"{PLACE}/sub/one", f"{PLACE}/sub/else")
+            case _:
+                await other.rename(PLACE, "/home/ann/former")
+                await other.mkdir(PLACE)
+
+    with monkeypatch.context() as patched:
+        meddling(patched, meddle, times=1)
+        done = await ann.publish(root, PLACE, yes=True)
+    assert done.rounds == 2
+    assert await of_there(ann, PLACE, done.commit) == of_here(root)
+
+
+async def test_a_place_that_is_taken_meanwhile_is_noticed(
+    here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, other = await here.user("ann"), await here.user("ann")
+    for number, files in enumerate((3, 1200)):
+        root, place = tmp_path / f"root{number}", f"{PLACE}-{number}"
+        root.mkdir()
+        for name in range(files):
+            (root / f"{name}").write_bytes(b"%d" % name)
+
+        async def meddle(_: int, place: str = place) -> None:
+            await other.write_file(f"{place}/0", b"theirs", parents=True)
+
+        with monkeypatch.context() as patched:
+            meddling(patched, meddle, times=1)
+            done = await ann.publish(root, place)
+        assert (done.rounds, done.walked) == (2, True)
+        assert await of_there(ann, place, done.commit) == of_here(root)
+
+
 async def test_whoever_never_stops_is_told_of(
     here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
