@@ -20,6 +20,7 @@ from cairnfs.errors import SessionEnded
 from cairnfs.ids import CommitNumber, InodeId, Path, RequestId, SessionId, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.people import People
+from cairnfs.metadata.rows import clock as clock_rows
 from cairnfs.metadata.rows import replies, sessions
 from cairnfs.metadata.rows.clock import COUNTERS, ClockRow
 from cairnfs.metadata.rows.replies import ReplyKey, StoredReply
@@ -197,7 +198,7 @@ class State:
 
     def stay(self) -> None:
         """Let the database know that this tx is at work: one that says nothing for long is thrown out."""
-        self.tx.row("SELECT 1")
+        clock_rows.stay(self.tx)
 
     def flush(self) -> None:
         """Write everything. What comes after cannot undo it; a second flush writes what is new."""
