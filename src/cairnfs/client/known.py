@@ -2,7 +2,8 @@
 
 A chunk counts without being sent where a file that the caller may read has it: the base. What belongs
 here: remembering chunks with their bases, up to a limit (what is beyond it is sent once more, no harm is
-done), and what one commit relies on. What does not: asking for bases (`bases.py`). Used from one event loop.
+done), and what one commit relies on. What does not: asking for bases (`present_chunks.py`). Used from one
+event loop.
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cairnfs.client.bases import learn_present
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known as KnownChunks
 from cairnfs.client.local_walk import Here
+from cairnfs.client.present_chunks import learn_present
 from cairnfs.client.publish_compare import Change, Comparison, Counts, There
 from cairnfs.client.publish_plan import PublishPlan
 from cairnfs.client.record import Known, Pair

@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from cairnfs.client.bases import learn_present
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known as KnownChunks
 from cairnfs.client.known import Reliance
 from cairnfs.client.local_content import READS_MAX
 from cairnfs.client.local_files import local_errors, open_regular
+from cairnfs.client.present_chunks import learn_present
 from cairnfs.client.progress import Meter, Part
 from cairnfs.client.publish_compare import Change
 from cairnfs.client.publish_known import TreeKnown, tree_known

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from cairnfs.client.bases import learn_present
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known
 from cairnfs.client.listing import walk_pages
+from cairnfs.client.present_chunks import learn_present
 from cairnfs.client.put_changes import Now
 from cairnfs.client.put_places import AtOnce, InDetachedTree
 from cairnfs.client.put_plan import Step, Window

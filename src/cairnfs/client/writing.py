@@ -17,10 +17,10 @@ from itertools import count
 from types import TracebackType
 
 from cairnfs.client.attributes import parts
-from cairnfs.client.bases import learn_present, send_back
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known, Reliance
+from cairnfs.client.present_chunks import learn_present, send_back
 from cairnfs.client.results import Durability, Written
 from cairnfs.client.singles import SINGLE_BYTES
 from cairnfs.client.sources import Buffer, Content, Hashed, chunks_of, position, replayable, rewind, settled
