@@ -72,7 +72,9 @@ class Draft:
             self._draft = draft
             if status is not None:
                 try:
-                    os.chmod(draft, stat.S_IMODE(status.st_mode))
+                    # Not all file systems have modes to be set; theirs are all the same.
+                    if os.fstat(opened).st_mode != status.st_mode:
+                        os.chmod(draft, stat.S_IMODE(status.st_mode))
                 except OSError:
                     self.discard()
                     raise

@@ -333,7 +333,15 @@ class GetTree:
             content = b"" if item.chunks is None else content_of(item.chunks)
             if entry.kind == "symlink":
                 content = entry.raw_target()
-            row = Row(item.raw_path(), self._local_path(path), entry.kind, entry.etag, content)
+            row = Row(
+                path=item.raw_path(),
+                local=self._local_path(path),
+                kind=entry.kind,
+                etag=entry.etag,
+                mode=entry.mode,
+                size=entry.size,
+                content=b"" if entry.kind == "directory" else content,
+            )
             rows.append(self._recording.expect(row))
         if self._remembered is None:
             return rows, nothing
@@ -342,7 +350,7 @@ class GetTree:
     def _record_directories(self, items: Sequence[WalkItem], rows: Sequence[Row | None]) -> None:
         for item, row in zip(items, rows, strict=True):
             if row is not None and item.entry.kind == "directory":
-                row.content, row.done = b"", True
+                row.done = True
                 if self._beside is not None:
                     row.ends_with = (item.entry.mode, item.entry.mtime_ns)
 

@@ -70,7 +70,8 @@ def _place(file: Short, draft: bytes, contents: Mapping[Hash, bytes], aside: Asi
         try:
             try:
                 _fill(descriptor, file.chunks, contents)
-                if mode is not None:
+                # Not all file systems have modes to be set; theirs are all the same.
+                if mode is not None and mode != stat.S_IMODE(os.fstat(descriptor).st_mode):
                     os.chmod(draft, mode)
                 if file.kept is not None:
                     lost = give(draft, file.kept, "file")

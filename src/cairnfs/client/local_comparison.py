@@ -70,8 +70,7 @@ class OldFile:
                 if not self._is_zero(at, size):
                     return False
             else:
-                content = os.pread(self.descriptor, size, at)
-                if len(content) != size or hash_bytes(content) != digest:
+                if hash_bytes(self._bytes(at, size)) != digest:
                     return False
             at += size
         return True
@@ -98,8 +97,8 @@ class OldFile:
     def read(self, chunk: Chunk) -> bytes | None:
         """A chunk's bytes, if they are still there."""
         with suppress(OSError):
-            content = os.pread(self.descriptor, chunk.size, self._places[chunk.hash])
-            if len(content) == chunk.size and hash_bytes(content) == chunk.hash:
+            content = self._bytes(self._places[chunk.hash], chunk.size)
+            if hash_bytes(content) == chunk.hash:
                 return content
         return None
 
@@ -113,6 +112,14 @@ class OldFile:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _bytes(self, at: int, size: int) -> bytes:
+        """So many bytes from a position, fewer at the end."""
+        self._stream.seek(at)
+        content = self._stream.read(size)
+        while len(content) < size and (more := self._stream.read(size - len(content))):
+            content += more
+        return content
+
     def _is_zero(self, at: int, size: int) -> bool:
         """Whether all of it is zeros; a hole there is not read."""
         stop = at + size
@@ -122,7 +129,7 @@ class OldFile:
                 if at >= stop:
                     return True
             length = min(len(_ZEROS), stop - at)
-            if os.pread(self.descriptor, length, at) != _ZEROS[:length]:
+            if self._bytes(at, length) != _ZEROS[:length]:
                 return False
             at += length
         return True

@@ -11,8 +11,10 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
+
+import msgspec
 
 from cairnfs.client.caller import caller_of
 from cairnfs.client.connection import Connection
@@ -35,13 +37,15 @@ async def record_of(connection: Connection) -> Record | None:
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One thing on its way. `content` as in `record.Known`."""
+    """One thing on its way: what it is there, and its local place. `content` as in `record.Known`."""
 
     path: bytes
     local: bytes
     kind: Kind
     etag: str
-    content: bytes | None
+    mode: int
+    size: int
+    content: bytes
     #: What was put there: inode, size, time of change in ns. None: what lstat tells is right.
     placed: tuple[int, int, int] | None = None
     done: bool = False
@@ -98,9 +102,7 @@ class Recording:
     def _write(self, rows: list[Row]) -> None:
         settled_ns = settled_before(self._root)
         for row in rows:
-            found = _found(row, settled_ns)
-            if found is not None:
-                self._writer.add(found)
+            self._writer.add(_found(row, settled_ns))
 
 
 class Remembered:
@@ -153,32 +155,33 @@ def settled_before(directory: bytes) -> int:
     return status.st_ctime_ns if status.st_ctime_ns % 1_000_000_000 else status.st_ctime_ns - RACY_NS
 
 
-def _found(row: Row, settled_ns: int) -> Known | None:
-    """What there is to say of it now; None where it is not what was put there."""
-    with suppress(OSError):
+def _found(row: Row, settled_ns: int) -> Known:
+    """What there is to say of it now. What is no longer what was put here is known to be there, not here."""
+    try:
         status = os.lstat(row.local)
-        if row.placed is not None and row.placed != (status.st_ino, status.st_size, status.st_mtime_ns):
-            return None
-        found = known(
-            row.path,
-            row.kind,
-            status,
-            now_ns=settled_ns + RACY_NS,
-            etag=row.etag,
-            content=row.content or b"",
-        )
-        if row.ends_with is not None:
-            mode, mtime_ns = row.ends_with
-            return Known(
-                path=found.path,
-                kind=found.kind,
-                mode=mode,
-                device=found.device,
-                inode=found.inode,
-                size=found.size,
-                mtime_ns=mtime_ns,
-                ctime_ns=found.ctime_ns,
-                etag=found.etag,
-            )
-        return found
-    return None
+    except OSError:
+        return _there(row)
+    if row.placed is not None and row.placed != (status.st_ino, status.st_size, status.st_mtime_ns):
+        return _there(row)
+    found = known(row.path, row.kind, status, now_ns=settled_ns + RACY_NS, etag=row.etag, content=row.content)
+    if row.ends_with is not None:
+        mode, mtime_ns = row.ends_with
+        found = msgspec.structs.replace(found, mode=mode, mtime_ns=mtime_ns)
+    return found
+
+
+def _there(row: Row) -> Known:
+    """A row that nothing here answers to."""
+    return Known(
+        path=row.path,
+        kind=row.kind,
+        mode=row.mode,
+        device=0,
+        inode=0,
+        size=row.size,
+        mtime_ns=0,
+        ctime_ns=0,
+        etag=row.etag,
+        content=row.content,
+        sure=False,
+    )

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cairnfs.client.local_comparison import same_content, same_symlink
 from cairnfs.client.local_files import GONE
@@ -41,13 +42,20 @@ class Counts:
     size: int = 0
 
 
+class Extra(NamedTuple):
+    """What goes: its place, and its device and inode where they matter."""
+
+    place: bytes
+    inode: tuple[int, int] | None
+
+
 class Look:
     """One look. `extra` are the places of what goes; of a directory that goes only its own."""
 
     def __init__(self, local: bytes, remembered: Remembered | None, *, compare: bool, distrust: bool) -> None:
         """With `compare` it finds out which files differ; `distrust`: by reading them, always."""
         self.counts = Counts()
-        self.extra: list[bytes] = []
+        self.extra: list[Extra] = []
         self.actions: list[Action] = []
         #: Of what there are too many chunks to be told by the walk: whether it differs is not known.
         self.doubtful: list[WalkItem] = []
@@ -108,7 +116,7 @@ class Look:
     def _goes(self, here: Here) -> None:
         inside = self._is_gone(here.path)
         if not inside:
-            self.extra.append(here.place)
+            self.extra.append(Extra(here.place, (here.status.st_dev, here.status.st_ino)))
             self._gone = here.path + b"/" if here.kind == "directory" else None
         ours = _OURS.fullmatch(os.path.basename(here.path)) if not inside else None
         if ours:
@@ -124,7 +132,7 @@ class Look:
     def _odd(self, place: bytes, why: str) -> None:
         """A socket, a pipe, a device: nothing of the kind is there."""
         if why != GONE:
-            self.extra.append(place)
+            self.extra.append(Extra(place, None))
             self.counts.here += 1
             self.counts.removed += 1
 

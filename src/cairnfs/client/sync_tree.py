@@ -21,11 +21,12 @@ from cairnfs.client.get_tree import GetTree, Root, find_root
 from cairnfs.client.listing import walk_pages
 from cairnfs.client.local_comparison import OldFile
 from cairnfs.client.local_files import LocalPath, local_errors
+from cairnfs.client.local_naming import Capabilities
 from cairnfs.client.local_places import Aside
 from cairnfs.client.reading import open_version
 from cairnfs.client.recording import Remembered, record_of
 from cairnfs.client.results import OnProgress, Synced, Tree
-from cairnfs.client.sync_look import Counts, Look
+from cairnfs.client.sync_look import Counts, Extra, Look
 from cairnfs.client.wanted import Trust
 from cairnfs.client.workers import on_disk
 from cairnfs.errors import CairnError, NotADirectory, RemovesMost
@@ -82,7 +83,7 @@ class SyncTree:
             if self._ways.dry:
                 return self._told(look, Tree())
             tree = await self._getting.get_all(self._root.entry)
-            extra = [*look.extra, *self._aside.moved]
+            extra = [*await self._too_much(look.extra), *self._aside.moved]
             for start in range(0, len(extra), _AT_ONCE):
                 await on_disk(_remove_all, extra[start : start + _AT_ONCE], self._ways.preserve)
             return self._told(look, tree)
@@ -125,15 +126,36 @@ class SyncTree:
         inside = item.raw_path()
         path = Path(self._remote.rstrip(b"/") + b"/" + inside)
         version = await open_version(self._connection, path, str(self._root.commit))
-        place = os.path.join(self._local, inside.replace(b"/", os.fsencode(os.sep)))
         try:
-            old = await on_disk(OldFile, place)
+            old = await on_disk(OldFile, self._place(inside))
         except CairnError:
             return False
         try:
             return await same_version(old, version)
         finally:
             await on_disk(old.close)
+
+    async def _too_much(self, extra: Sequence[Extra]) -> list[bytes]:
+        """What is to be removed: nothing that is in the tree too, under a name that is the same here."""
+        if not extra or not (await on_disk(Capabilities.probe, self._local)).folds:
+            return [one.place for one in extra]
+        placed: set[tuple[int, int]] = set()
+        at = str(self._root.commit)
+        async with aclosing(walk_pages(self._connection, self._remote, at)) as pages:
+            async for page in pages:
+                placed |= await on_disk(self._inodes, page.items)
+        return [one.place for one in extra if one.inode not in placed]
+
+    def _inodes(self, items: Sequence[WalkItem]) -> set[tuple[int, int]]:
+        found = set()
+        for item in items:
+            with suppress(OSError):
+                status = os.lstat(self._place(item.raw_path()))
+                found.add((status.st_dev, status.st_ino))
+        return found
+
+    def _place(self, inside: bytes) -> bytes:
+        return os.path.join(self._local, inside.replace(b"/", os.fsencode(os.sep)))
 
     def _told(self, look: Look | None, tree: Tree) -> Synced:
         counts = Counts() if look is None else look.counts

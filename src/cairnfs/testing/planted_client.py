@@ -47,7 +47,7 @@ def removing_before_all_else_is_there() -> Iterator[None]:
 
     async def hasty(syncing: sync_tree.SyncTree) -> Look:
         found = await look(syncing)
-        sync_tree._remove_all(found.extra, preserve=False)
+        sync_tree._remove_all([extra.place for extra in found.extra], preserve=False)
         return found
 
     with patch.object(sync_tree.SyncTree, "_look", hasty):

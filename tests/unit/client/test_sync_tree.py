@@ -17,9 +17,12 @@ import pytest
 from cairnfs.client.control import Control
 from cairnfs.client.draft import Draft
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.local_naming import Capabilities
+from cairnfs.client.recording import Recording
 from cairnfs.errors import CairnError, NotADirectory, RemovesMost
 from cairnfs.testing import planted_client
 from cairnfs.testing.cluster import Cluster, cluster
+from tests.unit.client.foreign import mounted
 
 MIB = 1024 * 1024
 T = "/home/ann/t"
@@ -370,6 +373,58 @@ async def test_what_fails_on_the_way_leaves_each_file_old_or_new_and_removes_not
     if right:
         await ann.sync_tree(T, local)
         assert held(local) == new
+
+
+@pytest.mark.parametrize("folds", [False, True])
+async def test_what_may_be_in_the_tree_under_another_name_stays(
+    ann: Filesystem, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: bool
+) -> None:
+    local = tmp_path / "local"
+    await ann.sync_tree(T, local)
+    # As a system shows it that stores names in another form than they were given.
+    os.link(local / "d0" / "f00", local / "d0" / "another form")
+    here = Capabilities(folds_unicode=folds, renormalises=folds)
+    monkeypatch.setattr(Capabilities, "probe", lambda _: here)
+    (local / "d0" / "too much").write_bytes(b"x")
+    await ann.sync_tree(T, local)
+    assert (local / "d0" / "another form").exists() == folds
+    assert not (local / "d0" / "too much").exists()
+
+
+async def test_a_disk_of_coarse_times_hides_no_edit(
+    ann: Filesystem, tmp_path: Path, asked: Counter[str]
+) -> None:
+    with mounted("vfat", tmp_path) as disk:
+        await ann.write_file(f"{T}/d/f", b"right", parents=True)
+        await ann.sync_tree(T, disk / "local")
+        (disk / "local" / "d" / "f").write_bytes(b"wrong")
+        done = await ann.sync_tree(T, disk / "local")
+        assert (done.changed, (disk / "local" / "d" / "f").read_bytes()) == (1, b"right")
+        asked.clear()
+        await ann.sync_tree(T, disk / "local")
+        assert asked == Counter(stat=1)
+
+
+async def test_a_file_that_changes_as_it_comes_is_no_known_one(
+    ann: Filesystem, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = tmp_path / "local"
+    victim = local / "d1" / "f05"
+    honest = Recording.finish
+
+    async def finish(recording: Recording) -> None:
+        victim.write_bytes(b"edited at once")
+        await honest(recording)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recording, "finish", finish)
+        await ann.sync_tree(T, local)
+    assert victim.read_bytes() == b"edited at once"
+    # Publishing goes by the same record: what is there is known to be there, whatever is here.
+    done = await ann.publish(local, T)
+    assert (done.added, done.changed, done.removed) == (0, 1, 0)
+    victim.unlink()
+    assert (await ann.publish(local, T)).removed == 1
 
 
 async def test_a_file_is_no_place_for_a_tree(ann: Filesystem, source: Path, tmp_path: Path) -> None:
