@@ -16,7 +16,10 @@ from typing import NamedTuple
 
 from cairnfs.client import history
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.listing import walk_pages
 from cairnfs.errors import NotFound
+from cairnfs.ids import Path
+from cairnfs.wire.directory import WalkReply
 from tests.permission_table import FOREIGN_GROUP, KEEPER, OTHER_GROUP
 
 #: Given a client, the case's path, the person's name, and a commit as of which the tree is the same.
@@ -25,6 +28,10 @@ Asking = Callable[[Filesystem, str, str, str], Awaitable[object]]
 
 async def _all(found: AsyncIterator[object]) -> list[object]:
     return [one async for one in found]
+
+
+def _walk(files: Filesystem, path: str) -> AsyncIterator[WalkReply]:
+    return walk_pages(files.connection, Path(path.encode()), None, contents=True)
 
 
 async def _nothing(files: Filesystem, path: str) -> None:
@@ -46,6 +53,9 @@ CLIENT: dict[str, Asking] = {
     "list-below": lambda f, c, _, __: _all(f.list(f"{c}/a/d/t")),
     "read": lambda f, c, _, __: f.read_file(f"{c}/a/d/f"),
     "read-behind-symlink": lambda f, c, _, __: f.read_file(f"{c}/a/d/s"),
+    "walk": lambda f, c, _, __: _all(_walk(f, f"{c}/a/d")),
+    "walk-below": lambda f, c, _, __: _all(_walk(f, f"{c}/a/d/t")),
+    "walk-from-afar": lambda f, c, _, __: _all(_walk(f, c)),
     "readlink": lambda f, c, _, __: f.readlink(f"{c}/a/d/s"),
     "write": lambda f, c, _, __: f.write_file(f"{c}/a/d/f", b"other"),
     "write-behind-symlink": lambda f, c, _, __: f.write_file(f"{c}/a/d/s", b"other"),

@@ -70,7 +70,9 @@ POST /v1/auth/invitations/list                   admin
 POST /v1/auth/invitations/revoke                 admin
 POST /v1/stat                                    user
 POST /v1/list                                    user
+POST /v1/walk                                    user
 POST /v1/open                                    user
+POST /v1/open-many                               user
 POST /v1/xattrs                                  user
 POST /v1/find                                    user
 POST /v1/du                                      user
@@ -88,6 +90,9 @@ POST /v1/commits/many                            user
 POST /v1/commits/stage                           user
 POST /v1/commits/settle                          user
 POST /v1/copies                                  user
+POST /v1/trees                                   user
+POST /v1/trees/extend                            user
+POST /v1/trees/drop                              user
 POST /v1/sessions                                user
 POST /v1/sessions/{session}/renew                user
 DELETE /v1/sessions/{session}                    user
