@@ -11,7 +11,15 @@ from cairnfs.errors import BadCursor, CairnError, Forbidden
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.commits import Operation, Remove, Rename
-from cairnfs.wire.directory import ListRequest, OpenRequest, PathText, StatRequest
+from cairnfs.wire.directory import (
+    ListRequest,
+    OpenManyRequest,
+    OpenRequest,
+    PathText,
+    StatRequest,
+    WalkRequest,
+    Wanted,
+)
 from tests.unit.control.plane import Plane, directory, empty_file, plane
 
 #: Below ann's home, which only she may walk: a file, a directory, nothing, and what is below these.
@@ -58,8 +66,16 @@ async def test_reading(cluster: Plane, ben: TokenReply, etag: str, at: str | Non
         (result,) = (await cluster.ask(endpoints.STAT, request, ben.token)).results
         assert result.error is not None
         answers.add((result.error.code, result.error.detail))
+        files = [Wanted(path=path), Wanted(path=path, known=etag)]
+        for opened in (
+            await cluster.ask(endpoints.OPEN_MANY, OpenManyRequest(files=files, at=at), ben.token)
+        ).results:
+            assert opened.error is not None
+            answers.add((opened.error.code, opened.error.detail))
         asked: tuple[tuple[Any, Any], ...] = (
             (endpoints.LIST, ListRequest(path=path, at=at)),
+            (endpoints.WALK, WalkRequest(path=path, at=at)),
+            (endpoints.WALK, WalkRequest(path=path, at=at, contents=True)),
             (endpoints.OPEN, OpenRequest(path=path, at=at)),
             (endpoints.OPEN, OpenRequest(path=path, at=at, known=etag)),
             (endpoints.OPEN, OpenRequest(path=path, at=at, start=10**15)),
@@ -106,3 +122,9 @@ async def test_a_cursor_opens_no_door(cluster: Plane, ben: TokenReply) -> None:
         await cluster.ask(endpoints.LIST, ListRequest(path="/home/ann", cursor=first.cursor), ben.token)
     with pytest.raises(BadCursor):
         await cluster.ask(endpoints.LIST, ListRequest(path="/home/ben", cursor=first.cursor), ben.token)
+    page = await cluster.ask(endpoints.WALK, WalkRequest(path="/home/ann", limit=1), ann.token)
+    for path, error in (("/home/ann", Forbidden), ("/home/ben", BadCursor)):
+        with pytest.raises(error):
+            await cluster.ask(endpoints.WALK, WalkRequest(path=path, cursor=page.cursor), ben.token)
+    with pytest.raises(BadCursor):
+        await cluster.ask(endpoints.WALK, WalkRequest(path="/home/ann", cursor=first.cursor), ann.token)
