@@ -30,6 +30,7 @@ from cairnfs.testing.ledger import (
     write,
 )
 from cairnfs.wire.commits import CommitRequest, Operation, Unchanged
+from tests.unit.metadata.building import Building
 
 Scope = Literal["tree", "names"]
 
@@ -221,6 +222,28 @@ def test_there_and_back_again_is_a_change(ledger: Ledger, then: int) -> None:
     ledger.commit(remove("/none"))
     assert not holds(ledger, same("/none", now))
     assert holds(ledger, same("/nothing", now))
+
+
+def test_a_tree_that_was_attached_is_a_change(ledger: Ledger, then: int) -> None:
+    """Though all below it was born before."""
+    small = Building(ledger, "/d/tree")
+    small.extend(mkdir("/a"), write("/a/f"))
+    asked = expecting(ledger, same("/d", then))
+    assert holds(ledger, same("/d", then), same("/d/tree/a", then))
+    _, refused = ledger.batch([ledger.prepared(small.attaching()), asked])
+    assert isinstance(refused, e.VersionChanged)
+    for path in ("/d", "/d/tree", "/d/tree/a"):
+        assert not holds(ledger, same(path, then))
+    assert holds(ledger, same("/d/sub", then), same("/d/tree/a", ledger.newest()))
+    ledger.commit(mkdir("/d/tree/a/b"))
+    assert not holds(ledger, same("/d/tree", then))
+    large = Building(ledger, "/d")
+    large.extend(mkdir("/sub"))
+    now = ledger.newest()
+    swap = expecting(ledger, large.attaching(replace=True))
+    ledger.do(swap)
+    assert not holds(ledger, same("/d", now))
+    assert not holds(ledger, same("/d/sub", now, "names"))
 
 
 def test_what_is_below_a_directory_that_moved_away(ledger: Ledger, then: int) -> None:

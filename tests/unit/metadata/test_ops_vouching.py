@@ -16,10 +16,13 @@ from cairnfs.core.placement import group_of
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.ops import groups, sessions
 from cairnfs.metadata.ops.commit import Commit, prepare
+from cairnfs.metadata.ops.detached import give_up
+from cairnfs.metadata.ops.detached_handle import open_handle
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, chunk, mkdir, remove, rename, symlink, write
 from cairnfs.testing.planted_metadata import reading_bases_of_others
 from cairnfs.wire import problems
 from cairnfs.wire.commits import Base, CommitRequest, Operation
+from tests.unit.metadata.building import Building
 
 OLD, NEW = b"was there", b"is new"
 
@@ -229,3 +232,41 @@ def test_another_incarnation(ledger: Ledger, leaning: Leaning) -> None:
     ledger.database.write(lambda tx: tx.run("UPDATE clock SET incarnation = incarnation + 1"))
     with pytest.raises(e.IncarnationChanged):
         ledger.do(commit)
+
+
+# -- detached trees ------------------------------------------------------------------------------------
+
+
+def test_files_in_ones_own_detached_tree_vouch(ledger: Ledger, leaning: Leaning) -> None:
+    stash = Building(ledger, "/stash")
+    stash.extend(mkdir("/a"), write("/a/f", OLD), write("/top", b"2"))
+    inside = [Base(path="/a/f", tree=stash.tree), Base(path="/top", tree=stash.tree)]
+    leaning.commit(write("/f", OLD, b"2"), bases=inside)
+    for path in ("/a", "/", "/none", "/a/f/x"):
+        other = write("/g", OLD)
+        assert leaning.refused(other, bases=[Base(path=path, tree=stash.tree)]) == [chunk(OLD).hash]
+    ledger.verify()
+
+
+def test_a_detached_tree_that_is_gone_by_then_vouches_for_nothing(ledger: Ledger, leaning: Leaning) -> None:
+    for end in ("given up", "attached"):
+        stash = Building(ledger, f"/{end}")
+        stash.extend(write("/f", OLD))
+        given = {"bases": [Base(path="/f", tree=stash.tree)]}
+        commit = leaning.looked(write("/f", OLD), **given)
+        if end == "attached":
+            stash.attach()
+        else:
+            top = ledger.read(lambda tx, s=stash: open_handle(tx, ledger.admin, s.tree)).top  # type: ignore[misc]
+            ledger.database.write(lambda tx, t=top: give_up(tx, t))  # type: ignore[misc]
+        with pytest.raises(e.NotDurable):
+            ledger.do(commit)
+        assert leaning.refused(write("/f", OLD), **given) == [chunk(OLD).hash]
+
+
+def test_nobody_elses_detached_tree(ledger: Ledger) -> None:
+    stash = Building(ledger, "/stash")
+    stash.extend(write("/f", OLD, mode=0o666))
+    bob = Leaning(ledger, ledger.person("bob"))
+    with pytest.raises(e.Forbidden):
+        bob.commit(write("/home/bob/f", OLD), bases=[Base(path="/f", tree=stash.tree)])

@@ -117,10 +117,11 @@ class Commit:
         May be called again, and has to be until it has `looked_enough`. Raises whatever refuses the commit
         for certain.
         """
-        if self.recursive:
-            self.looked = emptying.look_below(tx, self._person, self.recursive)
-        if self._leans:
-            self._look_at_bases(tx)
+        if self.looked_enough:  # else this goes on with a log that one look did not get through
+            if self.recursive:
+                self.looked = emptying.look_below(tx, self._person, self.recursive)
+            if self._leans:
+                self._look_at_bases(tx)
         if self._unchanged:
             self._since = unchanged.look(tx, self._person, self._unchanged, self._since)
 
