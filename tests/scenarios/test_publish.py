@@ -89,6 +89,18 @@ def test_a_record_that_is_gone_costs_a_look_and_no_more(ann: Person, site: Path)
     assert (again["made"], again["walked"]) == (False, False)
 
 
+def test_there_and_back_by_one_record(ann: Person, site: Path) -> None:
+    ann.does("publish", str(site), "/home/ann/both")
+    ann.does("put", str(site / "index.html"), "/home/ann/both/theirs")
+    ann.does("chmod", "600", "/home/ann/both/pages/0.html")
+    ann.does("sync", "/home/ann/both", str(site))
+    assert (site / "theirs").exists()
+    done = ann.does("publish", "--json", str(site), "/home/ann/both").document
+    assert (done["changed"], done["sent_bytes"], done["walked"]) == (1, 0, False), "a mode, and no more"
+    assert "0644" in ann.does("stat", "/home/ann/both/pages/0.html").text
+    assert not ann.does("publish", "--json", str(site), "/home/ann/both").document["made"]
+
+
 def test_most_is_not_removed_unasked(ann: Person, site: Path, tmp_path: Path) -> None:
     ann.does("publish", str(site), "/home/ann/full")
     (tmp_path / "empty").mkdir()

@@ -151,7 +151,7 @@ class Comparison:
                 self.directories[here.path] = here
         if self._ways.walked:
             there = met.there
-        elif here is not None and row is not None and self._trusts(here, row):
+        elif here is not None and row is not None and self._is_same(here, row):
             counts.there += 1
             if row.kind == "directory" and row.mode & 0o300 != 0o300:
                 self.closed[row.path] = row.mode
@@ -179,6 +179,11 @@ class Comparison:
         change.row = self._row(here, change.content, there.etag)
         change.act = "row" if self._has_attributes(here, None, there) else "attributes"
         self.counts.changed -= change.act == "row"
+
+    def _is_same(self, here: Here, row: Known) -> bool:
+        """Whether it is what it was when both sides were equal; their modes need not have been."""
+        other_mode = row.kind != "symlink" and (here.status.st_mode ^ row.mode) & self._bits
+        return not other_mode and self._trusts(here, row)
 
     def _trusts(self, here: Here, row: Known) -> bool:
         if here.kind != row.kind or not row.is_still(here.status):

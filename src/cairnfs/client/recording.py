@@ -164,10 +164,9 @@ def _found(row: Row, settled_ns: int) -> Known:
     if row.placed is not None and row.placed != (status.st_ino, status.st_size, status.st_mtime_ns):
         return _there(row)
     found = known(row.path, row.kind, status, now_ns=settled_ns + RACY_NS, etag=row.etag, content=row.content)
-    if row.ends_with is not None:
-        mode, mtime_ns = row.ends_with
-        found = msgspec.structs.replace(found, mode=mode, mtime_ns=mtime_ns)
-    return found
+    # The mode is that of there, which what is here need not have.
+    mtime_ns = found.mtime_ns if row.ends_with is None else row.ends_with[1]
+    return msgspec.structs.replace(found, mode=row.mode, mtime_ns=mtime_ns)
 
 
 def _there(row: Row) -> Known:
