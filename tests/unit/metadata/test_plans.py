@@ -24,7 +24,7 @@ from cairnfs.metadata.ops import walk
 from cairnfs.metadata.ops.du import usage
 from cairnfs.metadata.ops.find import find
 from cairnfs.metadata.ops.open_many import open_many
-from cairnfs.testing.ledger import Ledger, mkdir, remove, rename, write
+from cairnfs.testing.ledger import Ledger, link, mkdir, remove, rename, write
 from cairnfs.wire.directory import OpenManyRequest, WalkRequest, Wanted
 from cairnfs.wire.search import FindRequest, UsageRequest
 
@@ -54,6 +54,7 @@ def begin(ledger: Ledger) -> None:
     ledger.commit(mkdir("/all/flat", parents=True), mkdir("/all/tree"), mkdir("/all/few"))
     ledger.commit(*[write(f"/all/few/f{n}", b"x%d" % n, b"y") for n in range(5)])
     ledger.commit(*[mkdir(f"/all/small/{n}/{m}", parents=True) for n in range(3) for m in range(3)])
+    ledger.commit(write("/all/linked"), *[link("/all/linked", f"/all/few/l{n}") for n in range(70)])
     ledger.commit(write("/all/few/later"))
 
 
@@ -91,8 +92,9 @@ def look_and_change(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
         for at in (None, before):
             ledger.read(lambda tx, a=at: usage(tx, ann, UsageRequest(path="/all", at=a)))  # type: ignore[misc]
     ledger.commit(rename("/all", "/every"), write("/every/flat/new", b"new"), remove("/every/few/f1"))
+    ledger.commit(remove("/every/few/l3"), link("/every/few/l4", "/every/few/l3"))
     ledger.commit(rename("/every/few/f2", "/every/few/f3"), remove("/every/few", recursive=True))
-    ledger.commit(rename("/every", "/all"))
+    ledger.commit(rename("/every", "/all"), link("/all/linked", "/all/more"), remove("/all/linked"))
 
 
 def test_sqlite_scans_no_table_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +113,7 @@ def test_sqlite_scans_no_table_that_grows(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(SqliteTx, "_execute", explained)
         look_and_change(ledger, monkeypatch)
     assert len(plans) > 40
+    assert any("d.traced = 1" in text and text.endswith("LIMIT ?") for text in plans)  # of very many names
     short = rf"SCAN (d|e|v|w|i|l|c|h|o|{_GROWING})( |$)"
     assert not {text: plan for text, plan in plans.items() if re.search(short, plan)}
     by_name = [plan for text, plan in plans.items() if "ORDER BY d.name, d.parent LIMIT" in text]
