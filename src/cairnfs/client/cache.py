@@ -14,7 +14,7 @@ import errno
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -38,6 +38,8 @@ NAMED_BYTES = 64 * 1024
 _PAUSE = 1000
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DIGEST_BYTES = 32
+
+_UNUSED = "cairn: the cache in %s is not used: %s (CAIRN_CACHE_BYTES=0 switches it off)"
 
 _log = logging.getLogger(__name__)
 _told: set[tuple[str, str]] = set()
@@ -112,11 +114,17 @@ class Cache:
             sealed.append((_key(digest, 0), blake3(content, key=digest).digest() + content))
         self._store(sealed, again=True)
 
+    def give_up(self, reason: str) -> None:
+        """Be empty from now on; may be called while another thread is at work here, and does not wait."""
+        self._unusable = True
+        self._tell(_UNUSED, reason)
+
     def close(self) -> None:
         """Let go of the files."""
         with self._guarded(opening=False) as ring:
             if ring is not None:
-                ring.store([], self._counted)
+                with suppress(OSError):
+                    ring.store([], self._counted)
         with self._one:
             self._unusable = True
             if self._ring is not None:
@@ -261,7 +269,7 @@ class Cache:
             try:
                 yield None if self._unusable else self._ring
             except (OSError, Unusable) as error:
-                self._give_up(error)
+                self._failed(error)
 
     def _open(self) -> None:
         from cairnfs.client.cache_ring import Ring
@@ -269,12 +277,10 @@ class Cache:
         try:
             self._ring = Ring(open_directory(self.settings.directory), self.settings.limit_bytes)
         except (OSError, Unusable) as error:
-            self._give_up(error)
+            self._failed(error)
 
-    def _give_up(self, error: OSError | Unusable) -> None:
-        self._unusable = True
-        reason = error.strerror if isinstance(error, OSError) else None
-        self._tell("cairn: the cache in %s is not used: %s", reason or str(error))
+    def _failed(self, error: OSError | Unusable) -> None:
+        self.give_up((error.strerror if isinstance(error, OSError) else None) or str(error))
 
     def _tell(self, event: str, reason: str) -> None:
         """Once a process: reading goes on, so nobody need hear it twice."""

@@ -128,6 +128,7 @@ class CacheFront:
             return await asyncio.wait_for(on_cache(work), PATIENCE_S)
         except TimeoutError:
             self._hangs = True
+            self.cache.give_up("its disk does not answer")
             return otherwise
         except RuntimeError:
             # The interpreter is about to end, and begins nothing on threads any more.

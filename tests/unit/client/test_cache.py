@@ -18,6 +18,7 @@ from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.ids import Hash
 
 MIB = 1024 * 1024
+OFF = "(CAIRN_CACHE_BYTES=0 switches it off)"
 LIMIT = 4 * MIB
 CLUSTER = "c" * 32
 PAGE = 4096
@@ -244,7 +245,9 @@ def test_any_other_trouble_ends_the_cache_and_is_told_once(
             assert cache.recall_many([b"x"]) == [None]
             assert not cache.usable
             cache.close()
-    assert messages(caplog) == [f"cairn: the cache in {settings.directory} is not used: Input/output error"]
+    assert messages(caplog) == [
+        f"cairn: the cache in {settings.directory} is not used: Input/output error {OFF}"
+    ]
 
 
 @pytest.mark.loud
@@ -261,7 +264,7 @@ def test_a_file_system_that_cannot_be_written_is_told_once(
         assert cache.lookup_many(wanted(things(1))) == [None]
         cache.close()
     assert messages(caplog) == [
-        f"cairn: the cache in {settings.directory} is not used: Read-only file system"
+        f"cairn: the cache in {settings.directory} is not used: Read-only file system {OFF}"
     ]
 
 

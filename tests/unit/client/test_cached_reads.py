@@ -22,6 +22,7 @@ from tests.unit.client.fake_cluster import FakeCluster
 from tests.unit.client.fake_fileserver import CLUSTER_ID
 
 MIB = 1024 * 1024
+OFF = "(CAIRN_CACHE_BYTES=0 switches it off)"
 LIMIT = 64 * MIB
 
 
@@ -138,7 +139,7 @@ async def test_a_broken_cache_is_told_once_and_read_past(
     for _ in range(3):
         assert (await read_by_a_new_client(connect, settings, "/f"))[0] == b"hello"
     told = [record.getMessage() for record in caplog.records]
-    assert told == [f"cairn: the cache in {settings.directory} is not used: Not a directory"]
+    assert told == [f"cairn: the cache in {settings.directory} is not used: Not a directory {OFF}"]
 
 
 async def test_what_rots_in_the_cache_comes_from_a_fileserver(
@@ -230,12 +231,14 @@ async def test_a_file_whose_answer_is_too_long_is_opened_as_ever(
     assert cluster.unchanged_opens == 0
 
 
+@pytest.mark.loud
 async def test_a_disk_that_hangs_is_not_waited_for(
     cluster: FakeCluster,
     connect: MakeFilesystem,
     files: Filesystem,
     settings: CacheSettings,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     for name in ("/f", "/g"):
         await files.write_file(name, name.encode())
@@ -247,6 +250,7 @@ async def test_a_disk_that_hangs_is_not_waited_for(
         return honest(*arguments, **options)
 
     monkeypatch.setattr(cache.Cache, "lookup_many", hang)
+    monkeypatch.setattr(cache.Cache, "lookup_at_once", lambda *_, **__: None)
     monkeypatch.setattr(cache_front, "PATIENCE_S", 0.1)
     reader = connect(cache=settings, cluster_id=CLUSTER_ID)
     try:
@@ -255,3 +259,6 @@ async def test_a_disk_that_hangs_is_not_waited_for(
         await asyncio.wait_for(reader.close(), 10)
     finally:
         free.set()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"cairn: the cache in {settings.directory} is not used: its disk does not answer {OFF}"
+    ]
