@@ -42,9 +42,9 @@ class Known(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `path` is relative, without a slash before it. `mode` has twelve bits, of the remote side: the local one
     may have others (of a symlink it says nothing). `links` are all its local names, 1 for a directory. `etag`
-    is "" where it was not told. `content` is `content_of` a file's chunks (empty where it was not told), where a
-    symlink leads, and empty for a directory. Without `sure`, the file may have changed since without looking
-    any different: it has to be read.
+    is "" where it was not told. `content` is `content_of` a file's chunks (empty where it was not told),
+    where a symlink leads, and empty for a directory. Without `sure`, the file may have changed since without
+    looking any different: it has to be read.
     """
 
     path: bytes
