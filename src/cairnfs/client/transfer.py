@@ -129,7 +129,7 @@ class ChunkPlane:
         async def send() -> PutReply:
             return await self._at(address).send(
                 endpoints.PUT_CHUNKS,
-                _frames(batch, beat),
+                _row(batch) if length <= _PIECE_BYTES else _frames(batch, beat),
                 length=length,
                 timeout_s=_ANSWER_S + length / _RATE_LEAST,
                 headers=headers,
@@ -178,8 +178,13 @@ class ChunkPlane:
             return await ask()
 
 
-async def _frames(batch: Sequence[tuple[Hash, bytes]], beat: Beat) -> AsyncIterator[bytes]:
-    """The row of frames, small ones together and large ones in slices."""
+def _row(batch: Sequence[tuple[Hash, bytes]]) -> bytes:
+    """A short row of frames, which is sent with the head of its request."""
+    return b"".join(part for chunk, content in batch for part in (head(chunk, len(content)), content))
+
+
+async def _frames(batch: Sequence[tuple[Hash, bytes]], beat: Beat) -> AsyncIterator[bytes | memoryview]:
+    """The row of frames, small ones together and large ones in slices, which are not copied."""
     row = bytearray()
     for chunk, content in batch:
         row += head(chunk, len(content))
@@ -192,7 +197,7 @@ async def _frames(batch: Sequence[tuple[Hash, bytes]], beat: Beat) -> AsyncItera
         if len(content) > _PIECE_BYTES:
             view = memoryview(content)
             for at in range(0, len(content), _PIECE_BYTES):
-                yield bytes(view[at : at + _PIECE_BYTES])
+                yield view[at : at + _PIECE_BYTES]
                 beat()
     if row:
         yield bytes(row)
