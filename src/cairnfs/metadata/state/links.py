@@ -76,9 +76,13 @@ class Links:
 
     def elsewhere(self, inode: InodeId, parent: InodeId, name: Name) -> Dentry | None:
         """A live name of this file, with a way up to the root, that is not this one."""
+        lost: set[InodeId] = set()  # directories from which no way leads up
         for one in self._of(inode):
-            if (one.parent, one.name) != (parent, name) and self.is_reachable(one.parent):
+            if (one.parent, one.name) == (parent, name) or one.parent in lost:
+                continue
+            if self.is_reachable(one.parent):
                 return one
+            lost.add(one.parent)
         return None
 
     def is_reachable(self, directory: InodeId) -> bool:
