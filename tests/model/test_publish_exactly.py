@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from cairnfs.client import publish as publishing
+from cairnfs.client import publish_read, publish_send
+from cairnfs.client.local_content import holds_still
 from cairnfs.client.publish_send import Sending
 from cairnfs.client.record import Known
 from cairnfs.clock import SystemClock
@@ -245,6 +247,43 @@ async def test_nobody_ever_sees_a_part(here: Cluster, tmp_path: Path, seed: int)
         over.set()
         await asyncio.gather(*looking)
     assert len(seen) > 2, f"{looks} looks saw too little"
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+@pytest.mark.parametrize("restless", [2, 99])
+async def test_a_file_that_changes_while_it_is_read_is_read_again(
+    here: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, restless: int
+) -> None:
+    ann = await here.user("ann")
+    root = tmp_path / "root"
+    os.mkdir(root)
+    file = root / "file"
+    file.write_bytes(b"0" * size)
+    looks = 0
+
+    def looked(before: os.stat_result, place: bytes) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks <= restless:
+            Path(os.fsdecode(place)).write_bytes(b"%d" % (looks % 10) * size)
+        return holds_still(before, os.lstat(place))
+
+    for module in (publish_read, publish_send):
+        monkeypatch.setattr(module, "is_still", looked)
+    done = await ann.publish(root, PLACE)
+    there = await ann.read_file(f"{PLACE}/file")
+    if restless == 2:
+        assert (done.skipped_count, there) == (0, file.read_bytes())
+    else:
+        assert [one.reason for one in done.skipped] == [
+            "it changed while it was read: it is there as it was read"
+        ]
+        assert there in (b"%d" % number * size for number in range(10))
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    again = await ann.publish(root, PLACE)
+    assert again.made is (restless != 2), "what never held still is not trusted"
+    assert await of_there(ann, PLACE) == of_here(root)
 
 
 def coarse(row: Known, status: os.stat_result) -> bool:

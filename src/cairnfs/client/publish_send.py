@@ -262,5 +262,5 @@ class _Page:
         """What the record will say of a file that was sent."""
         now_ns = self._connection.clock.now_us() * 1000 if still else 0
         change.row = known(change.path, "file", status, now_ns=now_ns, content=content_of(chunks))
-        if not still:
-            self._sending.moved.append(change.path)
+        if not still and change.here is not None:
+            self._sending.moved.append(change.here.place)

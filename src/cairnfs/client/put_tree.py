@@ -159,6 +159,7 @@ class _Attempt:
             for task in running:
                 await task
             assert self._place is not None
+            self._asked.meter.enter("committing")
             reply = await self._place.finish()
             await self._stash.done()
         finally:
