@@ -220,7 +220,7 @@ async def test_progress_is_told_and_ends_with_all(files: Filesystem, tmp_path: P
     told: list[Progress] = []
     await files.put_tree(tmp_path / "from", "/t", progress=told.append)
     total = sum(map(len, held.values()))
-    assert told[-1] == Progress(len(held), len(held), total, total)
+    assert told[-1] == Progress(len(held), len(held), total, total, "committing")
     told.clear()
     await files.get_tree("/t", tmp_path / "to", progress=told.append)
     assert told[-1] == Progress(len(held), len(held), total, total, "receiving")
