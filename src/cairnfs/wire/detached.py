@@ -3,7 +3,8 @@
 A tree that is built, page by page, where no name leads: what is put into it is kept and counted as any
 file's, but nobody sees it until the operation `attach` of a commit gives it its name. So a tree of any size
 appears in one commit that takes no longer than a small one. It can be read (`walk` with `tree`), its files
-can be the bases of others, and a tree at which nobody works for an hour is given up.
+can be the bases of others. A tree at which nobody works for an hour is given up; for a day, while its owner
+has a live session: the next file may be long, and its way slow.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.ops import detached, detached_handle
 from cairnfs.metadata.ops.commit import Commit
 from cairnfs.metadata.ops.detached import AbandonTrees
+from cairnfs.metadata.ops.sessions import EndSession
 from cairnfs.metadata.state import changes
 from cairnfs.testing.clock import ManualClock
 from cairnfs.testing.ledger import (
@@ -163,6 +164,16 @@ def test_one_change_is_logged_whatever_the_size(ledger: Ledger) -> None:
 # -- the end of trees -----------------------------------------------------------------------------------
 
 
+def absent(ledger: Ledger) -> None:
+    """The administrator has no session any more."""
+    ledger.do(EndSession(ledger.session, ledger.admin.user_id, deadline=NEVER_LATE))
+
+
+def back(ledger: Ledger, building: Building) -> None:
+    """The administrator has a session again."""
+    ledger.session = building.session = ledger.begin(ledger.admin)
+
+
 @pytest.mark.parametrize("pages", [0, 2])
 def test_what_nobody_works_at_is_ended_an_hour_later(pages: int) -> None:
     clock = ManualClock()
@@ -174,23 +185,50 @@ def test_what_nobody_works_at_is_ended_an_hour_later(pages: int) -> None:
             building.extend(mkdir(f"/{number}"), write(f"/{number}/f", b"x"))
         ledger.commit(mkdir("/x"))
         clock.advance(2)
+        absent(ledger)
         assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == (0 if pages else 1)
         if pages:
             clock.advance(detached.ABANDONED_US / 1e6)
+            back(ledger, building)
             late = building.page(mkdir("/late"))
+            session = building.session
+            absent(ledger)
             assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 1
-            with pytest.raises(e.NoSuchTree):
+            back(ledger, building)
+            assert session != building.session
+            with pytest.raises((e.NoSuchTree, e.SessionEnded)):
                 ledger.do(late)
+        else:
+            back(ledger, building)
+        with pytest.raises(e.NoSuchTree):
+            building.extend(mkdir("/later"))
         with pytest.raises(e.NoSuchTree):
             building.attach()
         ledger.reap()
         assert ledger.verify()["orphans"] == 0
 
 
+def test_while_its_owner_is_there_a_tree_waits_a_day() -> None:
+    clock = ManualClock()
+    with closing(SqliteDatabase(MEMORY, clock)) as database:
+        ledger = Ledger(database)
+        first, second = Building(ledger, "/t"), Building(ledger, "/u")
+        ledger.commit(mkdir("/x"))
+        clock.advance(detached.ABANDONED_ANYWAY_US / 1e6 - 1)
+        assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 0
+        first.extend(mkdir("/a"))
+        clock.advance(2)
+        assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 1
+        first.attach()
+        with pytest.raises(e.NoSuchTree):
+            second.attach()
+
+
 def test_a_tree_that_is_attached_when_it_would_end_is_not_ended(ledger: Ledger) -> None:
     building = Building(ledger, "/t")
     ledger.commit(mkdir("/x"))
     ledger.database.write(lambda tx: tx.run("UPDATE detached SET at_us = 1"))
+    assert ledger.read(lambda tx: detached.abandoned(tx, tx.now_us(), 1))
     outcomes = ledger.batch([ledger.prepared(building.attaching()), AbandonTrees(deadline=NEVER_LATE)])
     assert outcomes[1] == 0
     assert ledger.stat("/t").kind == "directory"

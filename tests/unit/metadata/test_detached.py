@@ -11,6 +11,7 @@ from cairnfs.ids import NEVER
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.metadata.ops import copy_tree, detached
 from cairnfs.metadata.ops.detached import AbandonTrees
+from cairnfs.metadata.ops.sessions import EndSession
 from cairnfs.testing.clock import ManualClock
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, write
 from tests.unit.metadata.copying import Copying, planted
@@ -28,8 +29,11 @@ def test_what_a_crash_left_is_ended_an_hour_later(written: int, monkeypatch: pyt
         for _ in range(1 + written):
             next(steps)
         assert ledger.verify()["detached"] == 1
+        ledger.do(EndSession(ledger.session, ledger.admin.user_id, deadline=NEVER_LATE))
         clock.advance(detached.ABANDONED_US / 1e6 - 1)
+        ledger.session = ledger.begin(ledger.admin)
         ledger.commit(write("/x", b"x"))
+        ledger.do(EndSession(ledger.session, ledger.admin.user_id, deadline=NEVER_LATE))
         assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 0
         clock.advance(2)
         assert ledger.do(AbandonTrees(deadline=NEVER_LATE)) == 1

@@ -25,8 +25,10 @@ from cairnfs.metadata.state import State, Want
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire.copies import CopyReply
 
-#: A tree at which nobody has worked for so long is given up: longer than any request lasts.
+#: A tree at which nobody has worked for so long is given up: longer than any request lasts. Where its owner
+#: has a live session, a large file may be on its slow way to it: then only after a day.
 ABANDONED_US = 3600 * 1_000_000
+ABANDONED_ANYWAY_US = 24 * ABANDONED_US
 
 
 class BeginCopy:
@@ -176,7 +178,7 @@ class AbandonTrees:
 
 def abandoned(tx: Tx, now_us: int, most: int) -> list[InodeId]:
     """The tops of trees at which nobody works any more."""
-    return detached.older(tx, now_us - ABANDONED_US, most)
+    return detached.older(tx, now_us - ABANDONED_US, now_us - ABANDONED_ANYWAY_US, most)
 
 
 def give_up(tx: Tx, top: InodeId) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cairnfs.ids import InodeId
+from cairnfs.ids import NEVER, InodeId
 from cairnfs.metadata.databases.seam import Tx
 
 
@@ -48,7 +48,16 @@ def delete(tx: Tx, inodes: Sequence[InodeId]) -> None:
     )
 
 
-def older(tx: Tx, before_us: int, limit: int) -> list[InodeId]:
-    """The first `limit` at which nobody has worked since this time."""
-    rows = tx.rows("SELECT inode FROM detached WHERE at_us < ? ORDER BY inode LIMIT ?", before_us, limit)
+def older(tx: Tx, before_us: int, in_any_case_us: int, limit: int) -> list[InodeId]:
+    """The first `limit` at which nobody has worked since `before_us`, and whose owner has no live session,
+    or at which nobody has since `in_any_case_us`."""
+    rows = tx.rows(
+        "SELECT t.inode FROM detached AS t WHERE t.at_us < ? AND (t.at_us < ? OR NOT EXISTS"
+        " (SELECT 1 FROM version AS v CROSS JOIN session AS s"
+        f" WHERE v.inode = t.inode AND v.died = {NEVER} AND s.user_id = v.owner))"
+        " ORDER BY t.inode LIMIT ?",
+        before_us,
+        in_any_case_us,
+        limit,
+    )
     return [row[0] for row in rows]
