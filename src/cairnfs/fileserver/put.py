@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from cairnfs.clock import Clock
 from cairnfs.core.durability import DURABILITIES, strongest
 from cairnfs.core.placement import group_of
-from cairnfs.errors import BadRequest, CairnError, NoSpace, NotAMember, TooFewCopies
+from cairnfs.errors import BadRequest, CairnError, NotAMember, TooFewCopies
 from cairnfs.fileserver.backlog import Backlog
+from cairnfs.fileserver.ballot import Ballot
 from cairnfs.fileserver.receipts import Upload, Votes, receipt
 from cairnfs.fileserver.rows import Chunk, receive
 from cairnfs.ids import FileserverId, SessionId
@@ -118,41 +119,16 @@ class Putting:
         size = votes.size_bytes()
         behind = upload.durability == "async" and not self._backlog.full(size)
         goal = "async" if behind else strongest("majority", upload.durability)
-        own: CairnError | None = None
-        waiting: set[asyncio.Future[Holder]] = set()
-        local: asyncio.Future[Holder] | None = None
+        ballot = Ballot(votes, goal, 0.0 if behind else GRACE_S)
         for member, chunks in shares.items():
             if member == self._membership.id:
-                local = asyncio.ensure_future(self._store(chunks, upload.begin))
-                waiting.add(local)
+                ballot.expect(asyncio.ensure_future(self._store(chunks, upload.begin)), local=True)
             else:
-                waiting.add(self._membership.forwarder(member).send(chunks, upload.begin))
-        until = deadline
-        while waiting:
-            if votes.enough(goal):
-                until = min(until, self._clock.monotonic() + (0.0 if behind else GRACE_S))
-            left = until - self._clock.monotonic()
-            done, waiting = await asyncio.wait(
-                waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                break
-            for answer in done:
-                error = answer.exception()
-                if error is None:
-                    votes.hold(answer.result())
-                elif answer is local and isinstance(error, CairnError):
-                    own = error
-                elif not isinstance(error, CairnError):
-                    raise error
-                elif own is None and isinstance(error, NoSpace):
-                    own = error
+                ballot.expect(self._membership.forwarder(member).send(chunks, upload.begin))
+        await ballot.close(deadline - self._clock.monotonic())
         if behind:
-            self._backlog.keep(size, waiting)
-        if local in waiting:
-            # Not heard of in time: the append goes on, but this answer does not count on it.
-            local.add_done_callback(lambda late: late.cancelled() or late.exception())
-        return own
+            self._backlog.keep(size, ballot.missing)
+        return ballot.failure
 
     async def _store(self, chunks: Sequence[Chunk], begin: int) -> Holder:
         await self._intake.store(chunks, begin, cold=self._membership.read_elsewhere)
