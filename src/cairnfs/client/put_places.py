@@ -7,6 +7,7 @@ one event loop, page after page.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import cast
 
 from cairnfs.client.commit import commit
@@ -15,6 +16,7 @@ from cairnfs.client.detached import DetachedTree
 from cairnfs.client.pages import Page, Pages
 from cairnfs.client.put_changes import Changes
 from cairnfs.client.put_plan import Step, Window, attributes_of
+from cairnfs.errors import CairnError
 from cairnfs.wire.commits import Base, CommitReply, Operation, Receipt
 from cairnfs.wire.detached import Making
 
@@ -48,6 +50,9 @@ class AtOnce:
     async def finish(self) -> CommitReply | None:
         """Make the commit. None where nothing is to be changed."""
         return await self._pages.commit()
+
+    async def give_up(self) -> None:
+        """Nobody will go on with it. What was staged is forgotten by itself."""
 
 
 class InDetachedTree:
@@ -88,3 +93,8 @@ class InDetachedTree:
     async def finish(self) -> CommitReply | None:
         """Attach the tree."""
         return await commit(self._control, [self._tree.attach(self._path)])
+
+    async def give_up(self) -> None:
+        """Nobody will go on with it."""
+        with suppress(CairnError):
+            await self._tree.drop()

@@ -115,6 +115,12 @@ async def _count(asked: Asked) -> None:
     asked.meter.files_total, asked.meter.bytes_total = await on_disk(count, asked.local)
 
 
+async def _stop(running: Sequence[asyncio.Task[None]]) -> None:
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 class _Attempt:
     """One tree on its way."""
 
@@ -162,10 +168,13 @@ class _Attempt:
             self._asked.meter.enter("committing")
             reply = await self._place.finish()
             await self._stash.done()
+        except CairnError:
+            await _stop(running)
+            if self._place is not None and not self._stash.on:
+                await self._place.give_up()
+            raise
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await _stop(running)
             hold.release()
         meter = self._asked.meter
         meter.finish()

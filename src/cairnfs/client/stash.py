@@ -69,6 +69,11 @@ class Stash:
                 stash._tree = DetachedTree(connection.control, one.handle)
         return stash
 
+    @property
+    def on(self) -> bool:
+        """Whether what is kept would be found again."""
+        return not self._off
+
     async def follow(self, inside: bytes, known: Known) -> None:
         """Learn what interrupted puts of the same tree had made up to this path, in the order of a walk."""
         for one in self._followed:
@@ -146,7 +151,7 @@ class Stash:
             await asyncio.gather(keeping, return_exceptions=True)
 
     async def _keep(self) -> None:
-        pending, receipts = self._pending, self._receipts
+        pending, receipts, session = self._pending, self._receipts, self._session
         self._pending, self._receipts, self._pending_bytes = [], [], 0
         if not pending or self._note is None:
             return
@@ -155,7 +160,7 @@ class Stash:
             if self._tree is None:
                 self._tree = await DetachedTree.begin(self._connection.control, self._remote, mode=0o700)
                 await on_disk(self._note.add, Noted(self._tree.handle, pieces=True))
-            await self._tree.extend(files, session=self._session, receipts=receipts)
+            await self._tree.extend(files, session=session, receipts=receipts)
         except CairnError:
             self._off = True
             return

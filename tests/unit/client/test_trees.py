@@ -259,6 +259,30 @@ async def test_what_is_refused_leaves_all_as_it_was(
     assert cluster.pages == [999]
 
 
+async def test_a_tree_whose_commit_is_refused_is_given_up(
+    cluster: FakeCluster, files: Filesystem, tmp_path: Path
+) -> None:
+    for number in range(1100):
+        (tmp_path / f"{number:04}").write_bytes(b"")
+    cluster.refusals.append(Forbidden("not any more"))
+    with pytest.raises(Forbidden):
+        await files.put_tree(tmp_path, "/t")
+    assert (cluster.detached, list(cluster.tree)) == ({}, [b"/"])
+
+
+async def test_what_bases_do_not_prove_is_sent_after_all(
+    cluster: FakeCluster, files: Filesystem, tmp_path: Path, seed: int
+) -> None:
+    content = random.Random(seed).randbytes(2 * MIB)
+    (tmp_path / "a").write_bytes(content)
+    await files.put_tree(tmp_path, "/t")
+    cluster.uncertain.update(chunk.hash for chunk in cluster.tree[b"/t/a"].chunks)
+    (tmp_path / "a").rename(tmp_path / "b")
+    tree = await files.put_tree(tmp_path, "/t")
+    assert (tree.sent_bytes, tree.commits) == (2 * MIB, 1)
+    assert await files.read_file("/t/b") == content
+
+
 async def test_a_faulty_network_changes_nothing(
     cluster: FakeCluster, connect: MakeFilesystem, tmp_path: Path, seed: int
 ) -> None:

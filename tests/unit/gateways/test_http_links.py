@@ -7,6 +7,7 @@ import pytest
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.results import Durability
+from cairnfs.client.singles import SINGLE_BYTES
 from cairnfs.wire.directory import Entry, ListReply
 from tests.unit.gateways.scene import Scene
 
@@ -100,7 +101,8 @@ async def test_durability_is_what_the_directory_asks_unless_more_is_asked(
     scene: Scene, home: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    upload = Connection.upload
+    # Short ones share their requests.
+    upload, long = Connection.upload, bytes(SINGLE_BYTES + 1)
 
     def noted(self, durability):  # type: ignore[no-untyped-def]
         sent.append(durability)
@@ -119,5 +121,5 @@ async def test_durability_is_what_the_directory_asks_unless_more_is_asked(
     for policy, asked, counted in cases:
         await scene.files.set_policy(home, policy)
         sent.clear()
-        assert (await scene.ask("PUT", f"{home}/f{asked}", b"x")).status in (201, 204)
+        assert (await scene.ask("PUT", f"{home}/f{asked}", long)).status in (201, 204)
         assert sent[-1] == counted, (policy, asked, sent)
