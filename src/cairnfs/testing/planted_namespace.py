@@ -52,7 +52,7 @@ def walking_where_a_symlink_led() -> Iterator[None]:
 def counting_what_lives_only() -> Iterator[None]:
     """As of an earlier commit, a file has as many names as it has now."""
     honest = entries.count_links
-    with patch.object(entries, "count_links", lambda tx, inodes, at: honest(tx, inodes, None)):
+    with patch.object(entries, "count_links", lambda tx, inodes, at, root: honest(tx, inodes, None, root)):
         yield
 
 

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple, cast
 from cairnfs.ids import ROOT, CommitNumber, InodeId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.moment import Sight
-from cairnfs.metadata.rows import commits, names, nodes
+from cairnfs.metadata.rows import commits, names, nodes, orphans
+from cairnfs.metadata.rows import inodes as inode_rows
 from cairnfs.metadata.rows.nodes import Dentry, Told, Version
 from cairnfs.metadata.view import DIRECTORY, SYMLINK
 from cairnfs.wire import names as texts
@@ -58,6 +59,9 @@ def count_links(
     tx: Tx, inodes: Sequence[InodeId], at: CommitNumber | None, root: InodeId = ROOT
 ) -> Counter[InodeId]:
     """How many names, from which a way leads up to the root, these traced inodes have."""
+    inodes = list(dict.fromkeys(inodes))
+    if at is None and not orphans.oldest(tx, 1):
+        return Counter(inode_rows.links(tx, inodes))  # nothing that is alive is without a way up
     found = names.visible(tx, inodes, at)
     reached = reachable(tx, {one.parent for one in found}, at, root)
     return Counter(one.inode for one in found if one.parent in reached)
