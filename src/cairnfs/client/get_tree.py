@@ -13,13 +13,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 from cairnfs.client.clashes import Clashes
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_attributes import KeptAtCommit, Unfinished, finish
 from cairnfs.client.getting import Getting
-from cairnfs.client.listing import stat_paths, walk_pages
+from cairnfs.client.listing import find_root, walk_pages
 from cairnfs.client.local_attributes import Kept
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.local_naming import Capabilities, require_nameable
@@ -31,17 +30,13 @@ from cairnfs.client.results import OnProgress, Tree
 from cairnfs.client.search import du
 from cairnfs.client.skips import Skips
 from cairnfs.client.unchanged import Unchanged
-from cairnfs.client.wanted import First, Trust, Wanted, is_long
+from cairnfs.client.wanted import First, Trust, Wanted, batches
 from cairnfs.client.workers import on_disk
-from cairnfs.errors import CairnError, NotADirectory
+from cairnfs.errors import CairnError
 from cairnfs.ids import Path
 from cairnfs.wire.directory import Entry, WalkItem, WalkReply
-from cairnfs.wire.names import printable
 
 WORKERS = 3
-#: Short files that are fetched, and written, at one go.
-BATCH_FILES = 500
-BATCH_BYTES = 4 * 1024 * 1024
 _QUEUE_MAX = 4
 #: Things whose extended attributes are asked for together: 16 MiB where each has as many as may be.
 _ATTRIBUTED = 128
@@ -260,7 +255,7 @@ class GetTree:
             await on_disk(self._make, made)
             self._directories += len(made)
         self._record_directories(items, rows)
-        for batch in _batches(wanted):
+        for batch in batches(wanted):
             await self._queue.put(batch)
         await self._leave(left)
         await self._record_on()
@@ -363,25 +358,6 @@ class GetTree:
             await self.connection.clock.sleep(0.05)
 
 
-class Root(NamedTuple):
-    """A remote directory as of a commit of an incarnation."""
-
-    entry: Entry
-    commit: int
-    incarnation: int
-
-
-async def find_root(connection: Connection, remote: Path, at: str | None) -> Root:
-    """The directory to be got. Raises NotFound, NotADirectory, Forbidden."""
-    stats = await stat_paths(connection, [remote], at, follow=True)
-    entry = stats.results[0]
-    if isinstance(entry, CairnError):
-        raise entry
-    if entry.kind != "directory":
-        raise NotADirectory("it is a file, not a directory", path=printable(remote))
-    return Root(entry, stats.commit, stats.incarnation)
-
-
 async def get_tree(
     connection: Connection,
     remote: Path,
@@ -409,20 +385,3 @@ async def get_tree(
     finally:
         if record is not None:
             await on_disk(record.close)
-
-
-def _batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
-    """What goes together: short files, so many of them; a long one alone."""
-    batch: list[Wanted] = []
-    size = 0
-    for one in wanted:
-        if is_long(one):
-            yield [one]
-            continue
-        if batch and (len(batch) == BATCH_FILES or size + one.entry.size > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += one.entry.size
-    if batch:
-        yield batch

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.pin import Pin
-from cairnfs.errors import CairnError, Internal
+from cairnfs.errors import CairnError, Internal, NotADirectory
 from cairnfs.ids import Path
-from cairnfs.wire import endpoints, problems
+from cairnfs.wire import endpoints, names, problems
 from cairnfs.wire.directory import (
     STAT_PATHS_MAX,
     Entry,
@@ -54,6 +54,25 @@ async def stat_paths(connection: Connection, paths: Sequence[Path], at: str | No
             else:
                 raise Internal("a stat that says neither what is there nor why not")
     return Stats(commit, results, incarnation)
+
+
+class Root(NamedTuple):
+    """A remote directory as of a commit of an incarnation."""
+
+    entry: Entry
+    commit: int
+    incarnation: int
+
+
+async def find_root(connection: Connection, remote: Path, at: str | None) -> Root:
+    """The directory to be got. Raises NotFound, NotADirectory, Forbidden."""
+    stats = await stat_paths(connection, [remote], at, follow=True)
+    entry = stats.results[0]
+    if isinstance(entry, CairnError):
+        raise entry
+    if entry.kind != "directory":
+        raise NotADirectory("it is a file, not a directory", path=names.printable(remote))
+    return Root(entry, stats.commit, stats.incarnation)
 
 
 async def pages(connection: Connection, path: Path, at: str | None) -> AsyncGenerator[ListReply, None]:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.get_file import same_version
-from cairnfs.client.get_tree import GetTree, Root, find_root
-from cairnfs.client.listing import walk_pages
+from cairnfs.client.get_tree import GetTree
+from cairnfs.client.listing import Root, find_root, walk_pages
 from cairnfs.client.local_comparison import OldFile
 from cairnfs.client.local_files import LocalPath, local_errors
 from cairnfs.client.local_naming import Capabilities

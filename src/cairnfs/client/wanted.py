@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -20,6 +20,10 @@ from cairnfs.client.recording import Row
 from cairnfs.core.chunking import SINGLE_MAX_BYTES
 from cairnfs.ids import Path
 from cairnfs.wire.directory import ChunkRef, Entry
+
+#: Short files that are fetched, and written, at one go.
+BATCH_FILES = 500
+BATCH_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -108,3 +112,20 @@ def give_beside(wanted: Wanted, status: os.stat_result | None, *, needs: bool = 
     if wanted.row is not None and status is not None:
         wanted.row.placed = (status.st_ino, status.st_size, mtime_ns)
     return lost
+
+
+def batches(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """What goes together: short files, so many of them; a long one alone."""
+    batch: list[Wanted] = []
+    size = 0
+    for one in wanted:
+        if is_long(one):
+            yield [one]
+            continue
+        if batch and (len(batch) == BATCH_FILES or size + one.entry.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.entry.size
+    if batch:
+        yield batch

@@ -42,6 +42,11 @@ def grow(root: Path, seed: int, files: int = 60) -> dict[str, bytes]:
     return held
 
 
+def counted(told: Progress) -> tuple[object, ...]:
+    """What is told but for rates, which depend on the machine."""
+    return (told.files_done, told.files_total, told.bytes_done, told.bytes_total, told.phase)
+
+
 def held_below(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
@@ -220,10 +225,10 @@ async def test_progress_is_told_and_ends_with_all(files: Filesystem, tmp_path: P
     told: list[Progress] = []
     await files.put_tree(tmp_path / "from", "/t", progress=told.append)
     total = sum(map(len, held.values()))
-    assert told[-1] == Progress(len(held), len(held), total, total, "committing")
+    assert counted(told[-1]) == (len(held), len(held), total, total, "committing")
     told.clear()
     await files.get_tree("/t", tmp_path / "to", progress=told.append)
-    assert told[-1] == Progress(len(held), len(held), total, total, "receiving")
+    assert counted(told[-1]) == (len(held), len(held), total, total, "receiving")
 
 
 async def test_holders_that_restart_cost_an_upload_not_the_tree(
@@ -304,10 +309,10 @@ async def test_one_file(files: Filesystem, tmp_path: Path, seed: int) -> None:
         told: list[Progress] = []
         put = await files.put_file(local, "/d/f", parents=True, progress=told.append)
         assert (put.files, put.bytes, put.sent_bytes, put.commits) == (1, size, size, 1)
-        assert told[-1] == Progress(1, 1, size, size)
+        assert counted(told[-1]) == (1, 1, size, size, "sending")
         got = await files.get_file("/d/f", tmp_path / "back", progress=told.append)
         assert (got.files, got.bytes, got.received_bytes, got.commit) == (1, size, size, put.commit)
-        assert told[-1] == Progress(1, 1, size, size, "receiving")
+        assert counted(told[-1]) == (1, 1, size, size, "receiving")
         assert (tmp_path / "back").read_bytes() == data
 
 
