@@ -47,9 +47,8 @@ def command(
 
     All is as of one commit. The rules are those of cp: a TARGET that is a directory takes the sources
     below it; else TARGET is what the one source becomes. A SOURCE that ends in /. gives what is in it. Each
-    file appears whole under its name, or not at all; in directories, what is here already and equal is left
-    alone. Symlinks that are named are followed; those in a tree
-    are kept, as are several names of one file.
+    file appears whole under its name, or not at all; what is here already and equal is left alone. Symlinks
+    that are named are followed; those in a tree are kept, as are several names of one file.
     """
     checked(at)
     if target == STDOUT and json:
