@@ -100,6 +100,8 @@ class Progress:
 def in_words(now: Transferred) -> str:
     """How far a transfer is: its phase, what is done of what, how fast, and how long it may take."""
     words = []
+    if now.phase == "looking":
+        return f"looking at {now.files_done:,} names"
     if now.files_total != 1:
         words.append(f"{now.files_done:,}{f'/{now.files_total:,}' if now.files_total else ''} files")
     words.append(size(now.bytes_done) + (f"/{size(now.bytes_total)}" if now.bytes_total else ""))

@@ -90,6 +90,11 @@ class Meter:
             self._told = float("-inf")
             self._report()
 
+    def looked(self, names: int) -> None:
+        """So many names were looked at by now; they are counted as files until something is sent."""
+        self.files = names
+        self._report()
+
     def moved(self, size: int) -> None:
         """So many bytes more."""
         self.bytes += size

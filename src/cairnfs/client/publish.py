@@ -130,7 +130,9 @@ class Publish:
 
     async def _look(self, resolved: Resolved, *, trusts: bool) -> Looked:
         self._meter.enter("looking")
-        looking = Looking(self._connection, self._wanted.local, resolved, self._pair, self._skips)
+        looking = Looking(
+            self._connection, self._wanted.local, resolved, self._pair, self._skips, self._meter
+        )
         return await looking.run(
             trusts=trusts,
             preserve=self._wanted.preserve,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import aclosing
+from itertools import islice
 
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import KNOWN_MAX
@@ -16,6 +17,7 @@ from cairnfs.client.listing import walk_pages
 from cairnfs.client.local_content import read_content
 from cairnfs.client.local_files import LocalPath
 from cairnfs.client.local_walk import Here, walk_local
+from cairnfs.client.progress import Meter
 from cairnfs.client.publish_compare import Comparison, There, Ways
 from cairnfs.client.publish_looked import Looked
 from cairnfs.client.record import Pair, content_of
@@ -28,6 +30,9 @@ from cairnfs.ids import Path
 from cairnfs.wire import endpoints
 from cairnfs.wire.directory import OPEN_CHUNKS_MAX, ChunkRef, OpenRequest, PathText, WalkItem
 
+#: Names that are looked at on the other thread at one go.
+_AT_ONCE = 20_000
+
 
 class Looking:
     """One look."""
@@ -39,12 +44,14 @@ class Looking:
         resolved: Resolved,
         pair: Pair | None,
         skips: Skips,
+        meter: Meter,
     ) -> None:
         self._connection = connection
         self._local = os.fsencode(local)
         self._resolved = resolved
         self._pair = pair
         self._skips = skips
+        self._meter = meter
         self._seen: list[tuple[bytes, list[ChunkRef]]] = []
         self._room = KNOWN_MAX
 
@@ -89,7 +96,7 @@ class Looking:
         merge = await on_disk(self._merge)
         if by_record and pair is not None and pair.commit is not None:
             found.since = pair.commit
-            await on_disk(_see, comparison, merge.end())
+            await self._end(comparison, merge)
         else:
             found.since = await self._walk(comparison, merge)
         await self._settle_doubts(comparison, found.since)
@@ -111,8 +118,15 @@ class Looking:
                 async for page in found:
                     commit = page.commit
                     await on_disk(self._take, comparison, merge, page.items)
-        await on_disk(_see, comparison, merge.end())
+                    self._meter.looked(comparison.counts.here)
+        await self._end(comparison, merge)
         return commit
+
+    async def _end(self, comparison: Comparison, merge: WalkMerge[There]) -> None:
+        """What is met where nothing more is there."""
+        met = merge.end()
+        while await on_disk(_see, comparison, islice(met, _AT_ONCE)):
+            self._meter.looked(comparison.counts.here)
 
     def _take(self, comparison: Comparison, merge: WalkMerge[There], items: list[WalkItem]) -> None:
         page = [There.of_item(item) for item in items]
@@ -147,6 +161,10 @@ class Looking:
         return content_of(chunks)
 
 
-def _see(comparison: Comparison, met: Iterable[Met[There]]) -> None:
+def _see(comparison: Comparison, met: Iterable[Met[There]]) -> bool:
+    """Compare these; whether there were any."""
+    any_of_them = False
     for one in met:
+        any_of_them = True
         comparison.see(one)
+    return any_of_them

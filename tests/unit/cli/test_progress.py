@@ -21,7 +21,8 @@ class Terminal(io.StringIO):
 
 def test_all_that_is_known_is_said() -> None:
     assert in_words(NOW) == ("sending 1,234/10,000 files, 5.0 MB/41.0 MB, 9.8 MB/s, 2,346 files/s, 4 s left")
-    assert in_words(Transferred(0, None, 0, None, "looking")) == "looking 0 files, 0 B"
+    assert in_words(Transferred(1234, None, 0, None, "looking")) == "looking at 1,234 names"
+    assert in_words(Transferred(0, None, 0, None, "sending")) == "sending 0 files, 0 B"
     assert in_words(Transferred(0, 1, 500, 1000, "receiving", 0.0, 100.0, 5.0)) == (
         "receiving 500 B/1.0 kB, 100 B/s, 5 s left"
     )
