@@ -210,7 +210,9 @@ class Commit:
         elif isinstance(step, RemoveStep) and not step.recursive:
             yield WantEmpty(step.path)
         elif isinstance(step, SetattrStep | XattrStep | CopyStep) or (
-            isinstance(step, WriteStep | MkdirStep) and step.attributes is not None
+            isinstance(step, WriteStep | MkdirStep)
+            and step.attributes is not None
+            and step.attributes.xattrs is not None  # for all else the version alone tells enough
         ):
             yield WantVersion(step.path)
         else:
