@@ -14,7 +14,7 @@ from cairnfs.wire import codec
 from cairnfs.wire.auth import OneTimeRequest
 from cairnfs.wire.chunks import GetRequest
 from cairnfs.wire.codec import Request
-from cairnfs.wire.commits import CommitRequest
+from cairnfs.wire.commits import CommitRequest, StageRequest
 from cairnfs.wire.directory import ListRequest, OpenRequest, PathText, StatRequest
 from cairnfs.wire.names import from_text
 from cairnfs.wire.verification import InventoryRequest, VerifyGroupsRequest
@@ -36,7 +36,9 @@ HASH = "A" * 43 + "="
         (VerifyGroupsRequest, '{"first":0,"last":1024}'),
         (InventoryRequest, '{"low":"' + "A" * 44 + '"}'),
         (GetRequest, '{"hashes":["AAAA"]}'),
-        (CommitRequest, COMMIT % ""),
+        (StageRequest, (COMMIT % "").replace("}", ',"page":0}')),
+        (StageRequest, COMMIT.replace("}", ',"page":100}') % '{"op":"mkdir","path":"/d"}'),
+        (CommitRequest, COMMIT.replace("}", ',"staged":101}') % '{"op":"mkdir","path":"/d"}'),
         (CommitRequest, COMMIT.replace("}", ',"deadline_ms":0}') % '{"op":"mkdir","path":"/d"}'),
         (CommitRequest, COMMIT % '{"op":"mkdir","path":"/d","mode":4096}'),
         (CommitRequest, COMMIT % WRITE % ('["AAAA",1]', "")),

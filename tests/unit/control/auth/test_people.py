@@ -26,6 +26,7 @@ from cairnfs.wire import endpoints
 from cairnfs.wire.auth import OneTimeRequest, RefreshRequest, TokenReply
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.commits import CommitRequest, SettleRequest
+from cairnfs.wire.detached import BeginTreeRequest, DropTreeRequest, ExtendTreeRequest
 from cairnfs.wire.directory import ListRequest, OpenRequest, PathText, StatRequest
 from cairnfs.wire.endpoint import Endpoint
 from cairnfs.wire.people import (
@@ -56,6 +57,9 @@ MINE: tuple[tuple[Endpoint[Any, Any], object], ...] = (
     (endpoints.OPEN, OpenRequest(path="/home/ann/a")),
     (endpoints.BEGIN_SESSION, SessionRequest()),
     (endpoints.SETTLE, SettleRequest(request_id="a" * 32)),
+    (endpoints.BEGIN_TREE, BeginTreeRequest(request_id="b" * 32, path="/home/ann/t")),
+    (endpoints.EXTEND_TREE, ExtendTreeRequest(request_id="c" * 32, tree="t", operations=[directory("/d")])),
+    (endpoints.DROP_TREE, DropTreeRequest(tree="t")),
 )
 
 
