@@ -17,7 +17,7 @@ from cairnfs.client.local_content import holds_still
 from cairnfs.client.publish_send import Sending
 from cairnfs.client.record import Known
 from cairnfs.clock import SystemClock
-from cairnfs.errors import CairnError, RemovesMost, VersionChanged
+from cairnfs.errors import CairnError, RemovesMost, SymlinkLoop, VersionChanged
 from cairnfs.testing.cluster import Cluster, cluster
 from cairnfs.testing.planted_publish import (
     publishing_without_expectation,
@@ -316,6 +316,37 @@ async def test_trust_in_files_that_changed_just_now_is_found(
 ) -> None:
     with trusting_files_that_changed_just_now(), pytest.raises(AssertionError):
         await published_twice_in_a_moment(here, tmp_path / "root", monkeypatch)
+
+
+async def test_a_symlink_leads_to_what_is_published(here: Cluster, tmp_path: Path) -> None:
+    """Where it leads elsewhere later, the record of before does not count."""
+    ann = await here.user("ann")
+    root = tmp_path / "root"
+    os.mkdir(root)
+    (root / "file").write_bytes(b"x")
+    for name in ("one", "two"):
+        await ann.mkdir(f"/home/ann/{name}")
+    await ann.symlink("one", PLACE)
+    await ann.publish(root, PLACE)
+    await ann.remove(PLACE)
+    await ann.symlink("/home/ann/two", PLACE)
+    done = await ann.publish(root, PLACE)
+    assert (done.made, done.walked) == (True, True)
+    for name in ("one", "two"):
+        assert await of_there(ann, f"/home/ann/{name}") == of_here(root)
+    assert (await ann.lstat(PLACE)).kind == "symlink"
+    await ann.symlink("loop", "/home/ann/loop")
+    with pytest.raises(SymlinkLoop):
+        await ann.publish(root, "/home/ann/loop")
+
+
+async def test_an_empty_directory_is_published(here: Cluster, tmp_path: Path) -> None:
+    ann = await here.user("ann")
+    os.mkdir(tmp_path / "root", 0o750)
+    for made in (True, False):
+        done = await ann.publish(tmp_path / "root", "/home/ann/new/below")
+        assert (done.made, done.added) == (made, 0)
+    assert (await ann.stat("/home/ann/new/below")).mode == 0o750
 
 
 async def test_most_of_what_is_there_is_not_removed_unasked(here: Cluster, tmp_path: Path) -> None:
