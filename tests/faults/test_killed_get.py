@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,11 @@ def aged(new: dict[str, bytes], dice: random.Random) -> dict[str, bytes]:
 
 
 def held(root: Path) -> dict[str, bytes]:
-    """What is there, but for drafts."""
+    """What is there, but for drafts and trials."""
     found = {}
     for directory, _, names in os.walk(root):
         for name in names:
-            if not name.startswith(".cairn-"):
+            if ".cairn-" not in directory and not name.startswith(".cairn-"):
                 place = Path(directory) / name
                 found[str(place.relative_to(root))] = place.read_bytes()
     return found
@@ -89,7 +90,11 @@ def killed(person: Person, command: list[str], root: Path, dice: random.Random) 
 
 def stamps(root: Path) -> dict[str, int]:
     """Of the directories of a tree, when they changed."""
-    return {directory: os.stat(directory).st_ctime_ns for directory, _, _ in os.walk(root)}
+    found = {}
+    for directory, _, _ in os.walk(root):
+        with suppress(FileNotFoundError):
+            found[directory] = os.stat(directory).st_ctime_ns
+    return found
 
 
 def judge(now: dict[str, bytes], old: dict[str, bytes], new: dict[str, bytes]) -> None:

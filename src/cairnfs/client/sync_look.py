@@ -66,6 +66,7 @@ class Look:
         self._here: Here | None = None
         self._key: bytes | None = None
         self._gone: bytes | None = None
+        self._ours = False
         self._several: dict[int, bytes] = {}
         #: Whether nothing at all is here.
         self.empty = not self._step() and not self.extra
@@ -118,8 +119,8 @@ class Look:
         if not inside:
             self.extra.append(Extra(here.place, (here.status.st_dev, here.status.st_ino)))
             self._gone = here.path + b"/" if here.kind == "directory" else None
-        ours = _OURS.fullmatch(os.path.basename(here.path)) if not inside else None
-        if ours:
+            self._ours = _OURS.fullmatch(os.path.basename(here.path)) is not None
+        if self._ours:
             return
         self.counts.here += 1
         self.counts.removed += 1
@@ -147,7 +148,7 @@ class Look:
         elif here.kind != entry.kind:
             if here.kind == "directory":
                 # All in it goes with it; its own place is taken by what is there.
-                self._gone = here.path + b"/"
+                self._gone, self._ours = here.path + b"/", False
             self.counts.remade += entry.kind == "directory"
             self._change(item, path, "changed")
         elif self._compare and entry.kind != "directory" and not self._same(item, here, row):

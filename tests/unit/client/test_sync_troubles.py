@@ -69,6 +69,8 @@ async def test_what_an_interrupted_one_left_goes_and_does_not_count(
     local.mkdir()
     for number in range(3):
         (local / f".cairn-{number:016x}").write_bytes(b"half a fi")
+    (local / f".cairn-{7:016x}").mkdir()
+    (local / f".cairn-{7:016x}" / "trial").write_bytes(b"")
     done = await ann.sync_tree(T, local)
     assert (done.removed, done.here) == (0, 0)
     assert held(local) == held(source)
