@@ -12,7 +12,7 @@ import pytest
 
 from cairnfs.errors import Busy, NoSpace, TooLarge
 from cairnfs.fileserver import room as module
-from cairnfs.fileserver.intake import HERE_MAX_BYTES, HERE_MAX_PUTS, Intake
+from cairnfs.fileserver.intake import COLD_MIN_BYTES, HERE_MAX_BYTES, HERE_MAX_PUTS, Intake
 from cairnfs.fileserver.puts import Outcome, Put
 from cairnfs.fileserver.room import HELD_MAX_BYTES
 from cairnfs.fileserver.store import Store
@@ -128,6 +128,7 @@ class HereStore:
         self.quick = True
         self.here: list[int] = []
         self.beside: list[int] = []
+        self.puts: list[Put] = []
 
     @property
     def may_write_here(self) -> bool:
@@ -142,6 +143,7 @@ class HereStore:
 
     def submit_with(self, puts: Sequence[Put], done: Done) -> None:
         self.beside.append(len(puts))
+        self.puts += puts
         done([Outcome.STORED for _ in puts])
 
 
@@ -185,3 +187,13 @@ async def test_a_disk_that_became_slow_in_between_gets_them_by_the_thread(
     writer.quick = False
     await asyncio.gather(*puts)
     assert (writer.here, writer.beside) == ([], [1] * 3)
+
+
+async def test_of_large_chunks_those_that_others_are_asked_for_first_do_not_stay_in_memory(
+    intake: Intake, writer: HereStore
+) -> None:
+    writer.quick = False
+    sizes = [COLD_MIN_BYTES, COLD_MIN_BYTES, COLD_MIN_BYTES - 1]
+    chunks = [(Hash(bytes([number]) * 32), bytes(size)) for number, size in enumerate(sizes)]
+    await intake.store(chunks, 0, cold=lambda chunk: chunk[0] != 1)
+    assert [put.cold for put in writer.puts] == [True, False, False], "small ones share their pages"

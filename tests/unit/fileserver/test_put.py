@@ -27,10 +27,9 @@ from cairnfs.errors import (
 from cairnfs.fileserver import backlog
 from cairnfs.fileserver import put as putting
 from cairnfs.fileserver.identity import claim
-from cairnfs.fileserver.intake import COLD_MIN_BYTES, Intake
+from cairnfs.fileserver.intake import Intake
 from cairnfs.fileserver.membership import Membership
 from cairnfs.fileserver.put import Putting
-from cairnfs.fileserver.puts import Put
 from cairnfs.fileserver.store import Store
 from cairnfs.fileserver.trouble import StoreFull
 from cairnfs.fileserver.writer import Writer
@@ -387,26 +386,3 @@ async def test_a_put_before_the_store_is_open_is_told_to_wait(cluster: Cluster) 
 
 def test_the_boot_is_the_stores(intake: Intake, store: Store) -> None:
     assert intake.boot == BootId(store.boot_id)
-
-
-async def test_of_large_chunks_only_those_that_are_read_here_first_stay_in_memory(
-    door: Putting, cluster: Cluster, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cluster.map_now = (2, 1, 3)
-    data = [bytes([number]) * COLD_MIN_BYTES for number in range(8)] + [b"small"]
-    stored: list[Put] = []
-    put_many = store.put_many
-
-    def noted(puts: Sequence[Put]) -> Any:
-        stored.extend(puts)
-        return put_many(puts)
-
-    monkeypatch.setattr(store, "put_many", noted)
-    await door.put(context(), row(*data))
-    cold = {put.hash: put.cold for put in stored}
-    *large, small = map(hash_bytes, data)
-    assert not cold[small], "it shares its pages with others"
-    assert [cold[chunk] for chunk in large] == [
-        first_reader(cluster.members(0), chunk) != 1 for chunk in large
-    ]
-    assert set(cold.values()) == {True, False}
