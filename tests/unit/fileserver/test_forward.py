@@ -30,7 +30,7 @@ class Member:
 
     async def send(self, endpoint: object, body: Body, *, headers: dict[str, str], **_: Any) -> object:
         deframer = wire.Deframer(None)
-        pieces = [body] if isinstance(body, bytes) else [piece async for piece in body]
+        pieces = [body] if isinstance(body, bytes) else [bytes(piece) async for piece in body]
         count = sum(len(list(deframer.feed(piece))) for piece in pieces)
         deframer.finish()
         answer: asyncio.Future[wire.ForwardReply] = asyncio.get_running_loop().create_future()

@@ -77,11 +77,15 @@ def reading(intake: CountedIntake) -> Reading:
     return Reading(intake, cast(Membership, None))
 
 
+def _joined(piece: bytes | Sequence[bytes]) -> bytes:
+    return piece if isinstance(piece, bytes) else b"".join(piece)
+
+
 async def got(reading: Reading, hashes: Sequence[bytes]) -> list[tuple[Hash, int, bytes]]:
     """The frames of an answer."""
     reply = await reading.get(cast(Context, None), wire.GetRequest(hashes=list(hashes)))
     deframer = wire.Deframer(None)
-    pieces = [reply] if isinstance(reply, bytes) else [b"".join(piece) async for piece in reply.pieces]
+    pieces = [reply] if isinstance(reply, bytes) else [_joined(piece) async for piece in reply.pieces]
     frames = [frame for piece in pieces for frame in deframer.feed(piece)]
     deframer.finish()
     return frames

@@ -54,8 +54,8 @@ async def test_pieces_of_every_size_arrive_as_they_were_given(announced: bool) -
 async def test_nothing_at_all_is_an_answer() -> None:
     async def give(context: Context, request: Ask) -> Pieces:
         async def pieces() -> AsyncIterator[bytes]:
-            for piece in ():
-                yield piece
+            for nothing in list[bytes]():
+                yield nothing
 
         return Pieces(pieces())
 
