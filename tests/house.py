@@ -49,7 +49,7 @@ HIDDEN = {
     "httptools": ("net/",),
     # A fileserver's index of its own segments is a file of SQLite too (docs/design/0004-chunk-store.md).
     # So is a client's record of its local trees (docs/design/0019-publish-and-the-local-record.md).
-    "sqlite3": ("metadata/databases/", "fileserver/table", "client/record_table"),
+    "sqlite3": ("metadata/databases/", "fileserver/table", "client/record/table"),
     "psycopg": ("metadata/databases/",),
 }
 #: What pure rules have no business with.
@@ -79,7 +79,7 @@ IMPURE = frozenset(
 )
 COLOURLESS = ("core/", "metadata/ops/", "metadata/rows/")
 SPEAKS_SQL = ("metadata/rows/", "metadata/databases/", "metadata/migrations/", "metadata/verify/",
-              "metadata/schema", "fileserver/table", "client/record_table", "testing/")  # fmt: skip
+              "metadata/schema", "fileserver/table", "client/record/table", "testing/")  # fmt: skip
 SQL = re.compile(
     r"\s*(?i:select\s.+\sfrom\s|insert\s+(or\s+\w+\s+)?into\s|update\s+\w+\s+set\s|delete\s+from\s+\w+\s*($|where\s)"
     r"|(create|drop|alter)\s+(unique\s+)?(table|index|view)\s|with\s+(recursive\s+)?\w+(\(.*\))?\s+as\s*\()"

@@ -15,8 +15,8 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from cairnfs.client.cache import Cache
-from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.cache.directory import CacheSettings
+from cairnfs.client.cache.store import Cache
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.testing.planted_cache import BUGS
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.client import publish as publishing
-from cairnfs.client import publish_read, publish_send
-from cairnfs.client.local_content import holds_still
-from cairnfs.client.publish_send import Sending
-from cairnfs.client.record import Known
+from cairnfs.client.local.content import holds_still
+from cairnfs.client.publish import publish as publishing
+from cairnfs.client.publish import reading as publish_read
+from cairnfs.client.publish import send as publish_send
+from cairnfs.client.publish.send import Sending
+from cairnfs.client.record.record import Known
 from cairnfs.clock import SystemClock
 from cairnfs.errors import CairnError, RemovesMost, SymlinkLoop, VersionChanged
 from cairnfs.testing.cluster import Cluster, cluster

@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 PUTTER = """
 import sys
 import cairnfs
-from cairnfs.client.put_changes import Changes
+from cairnfs.client.put.changes import Changes
 from cairnfs.client.upload import Upload
 
 def most():

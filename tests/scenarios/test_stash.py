@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.client import stash
 from cairnfs.client.caller import caller_of
-from cairnfs.client.detached import DetachedTree
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.client.put_notes import Noted, PutNote
-from cairnfs.client.stash import Stash
+from cairnfs.client.put import stash
+from cairnfs.client.put.detached import DetachedTree
+from cairnfs.client.put.notes import Noted, PutNote
+from cairnfs.client.put.stash import Stash
 from cairnfs.errors import NoSuchTree
 from cairnfs.ids import Path as CairnPath
 from cairnfs.testing.cluster import Cluster, cluster

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from cairnfs.client import local_attributes, local_files
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.local import attributes as local_attributes
+from cairnfs.client.local import files as local_files
 from cairnfs.client.naming import as_path
 from cairnfs.core import xattrs
 from cairnfs.errors import Exists, IsADirectory

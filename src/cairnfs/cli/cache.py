@@ -17,13 +17,13 @@ from cairnfs.cli.options import Json, Profile
 from cairnfs.cli.output import number, show, show_json, shown, size, table
 
 if TYPE_CHECKING:
-    from cairnfs.client.cache_directory import CacheSettings
-    from cairnfs.client.cache_status import CacheStatus
+    from cairnfs.client.cache.directory import CacheSettings
+    from cairnfs.client.cache.status import CacheStatus
 
 
 def status(json: Json = False, profile: Profile = None) -> int:
     """Say where the cache is, what is in it, and how much it saved."""
-    from cairnfs.client import cache_status
+    from cairnfs.client.cache import status as cache_status
 
     found = cache_status.status(_settings(profile))
     if json:
@@ -36,7 +36,7 @@ def status(json: Json = False, profile: Profile = None) -> int:
 
 def clear(json: Json = False, profile: Profile = None) -> int:
     """Forget everything that is in the cache."""
-    from cairnfs.client import cache_status
+    from cairnfs.client.cache import status as cache_status
 
     freed = cache_status.clear(_settings(profile))
     if json:
@@ -50,8 +50,8 @@ VERBS = {"status": status, "clear": clear}
 
 
 def _settings(profile: str | None) -> CacheSettings:
-    from cairnfs.client import cache_directory
     from cairnfs.client import profile as profiles
+    from cairnfs.client.cache import directory as cache_directory
 
     return cache_directory.settings(profiles.load(profile_name(profile)))
 

@@ -10,7 +10,7 @@ from cairnfs.cli import connection, modes
 from cairnfs.cli.changes import Changes
 from cairnfs.cli.options import Profile, RecursiveR, Url, Verbose
 from cairnfs.cli.seeing import remote
-from cairnfs.client.local_attributes import process_umask
+from cairnfs.client.local.attributes import process_umask
 from cairnfs.wire.commits import Attributes
 from cairnfs.wire.directory import Entry
 

@@ -10,7 +10,7 @@ from cairnfs.cli import connection, modes
 from cairnfs.cli.options import Profile, Url, Verbose
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.seeing import remote
-from cairnfs.client.local_attributes import process_umask
+from cairnfs.client.local.attributes import process_umask
 
 
 def command(

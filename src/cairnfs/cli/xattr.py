@@ -18,7 +18,7 @@ from cairnfs.cli.moments import checked
 from cairnfs.cli.options import At, Itself, Json, Profile, Url
 from cairnfs.cli.output import path_fields, show, show_json, shown, size, table
 from cairnfs.cli.seeing import remote
-from cairnfs.client.local_files import local_errors
+from cairnfs.client.local.files import local_errors
 from cairnfs.core.xattrs import VALUE_MAX_BYTES
 from cairnfs.errors import BadRequest, NoSuchXattr
 

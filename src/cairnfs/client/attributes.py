@@ -1,7 +1,7 @@
 """What stands beside a file's content: modes, owners, times, a directory's policy.
 
 What belongs here: verbs of `Filesystem` that set them. What does not: extended attributes (`xattrs.py`),
-those of local files (`local_attributes.py`). Used from one event loop.
+those of local files (`local/attributes.py`). Used from one event loop.
 """
 
 from __future__ import annotations

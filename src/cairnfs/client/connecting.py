@@ -11,11 +11,12 @@ import re
 import socket
 import sys
 
-from cairnfs.client import cache_directory, credentials, profile, saved
+from cairnfs.client import credentials, profile, saved
+from cairnfs.client.cache import directory as cache_directory
 from cairnfs.client.connection import Connection
 from cairnfs.client.credentials import GivenToken, RefreshedToken, TokenSource
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.client.record import state_dir
+from cairnfs.client.record.record import state_dir
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Unauthenticated
 from cairnfs.net.http_transport import HttpTransport

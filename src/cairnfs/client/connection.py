@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path as LocalDirectory
 from typing import Protocol
 
-from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.cache.directory import CacheSettings
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.control import Control
 from cairnfs.client.credentials import TokenSource

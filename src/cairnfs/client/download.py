@@ -1,7 +1,7 @@
 """Chunks by name: from the cache, else from any member that has them, each verified, many in one request.
 
 What belongs here: fetching chunks and streaming runs of them in order with a bounded window. What
-does not: which chunks a file has (`reading.py`), when the cache is asked (`cache_front.py`). Bytes that do
+does not: which chunks a file has (`reading.py`), when the cache is asked (`cache/front.py`). Bytes that do
 not have the hash asked for are never given to anyone. Used from one event loop.
 """
 
@@ -13,9 +13,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Se
 from functools import partial
 from typing import Any, NamedTuple
 
-from cairnfs.client.cache import Cache, stream_bytes
-from cairnfs.client.cache_directory import CacheSettings
-from cairnfs.client.cache_front import CacheFront
+from cairnfs.client.cache.directory import CacheSettings
+from cairnfs.client.cache.front import CacheFront
+from cairnfs.client.cache.store import Cache, stream_bytes
 from cairnfs.client.cluster import Cluster
 from cairnfs.client.courier import Courier, Item, Plan, Refuse, worst
 from cairnfs.client.transfer import BATCH_BYTES, BATCH_CHUNKS, Beat, Budget, ChunkPlane

@@ -19,7 +19,6 @@ from cairnfs.client import (
     copying_trees,
     links,
     listing,
-    publishing,
     reading_many,
     search,
     snapshots,
@@ -28,18 +27,19 @@ from cairnfs.client import (
 from cairnfs.client import commit as commits
 from cairnfs.client import history as past
 from cairnfs.client.connection import Connection
-from cairnfs.client.get_file import get_file
-from cairnfs.client.get_tree import get_tree
-from cairnfs.client.local_files import LocalPath
+from cairnfs.client.get.file import get_file
+from cairnfs.client.get.sync import Ways as SyncWays
+from cairnfs.client.get.sync import sync_tree
+from cairnfs.client.get.tree import get_tree
+from cairnfs.client.local.files import LocalPath
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.people import People
-from cairnfs.client.put_file import put_file
-from cairnfs.client.put_tree import put_tree
+from cairnfs.client.publish import verb as publishing
+from cairnfs.client.put.file import put_file
+from cairnfs.client.put.tree import put_tree
 from cairnfs.client.reading import Reader, Version, open_version
 from cairnfs.client.results import Durability, OnProgress, Synced, Tree, Written
 from cairnfs.client.sources import Content
-from cairnfs.client.sync_tree import Ways as SyncWays
-from cairnfs.client.sync_tree import sync_tree
 from cairnfs.client.writing import Target, Writer, write_file
 from cairnfs.errors import BadRange, BadRequest, CairnError
 from cairnfs.wire import auth, cluster, endpoints

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import msgspec
 
-from cairnfs.client import answers
+from cairnfs.client.cache import answers
 from cairnfs.client.connection import Connection
 from cairnfs.client.download import Extent
 from cairnfs.client.zeros import zeros

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from cairnfs.client import answers
-from cairnfs.client.answers import Answer
+from cairnfs.client.cache import answers
+from cairnfs.client.cache.answers import Answer
 from cairnfs.client.connection import Connection
 from cairnfs.client.pin import Pin
 from cairnfs.client.reading import Version

@@ -2,8 +2,8 @@
 
 A source is bytes, a binary file object, or an iterator of bytes, asynchronous or not. Cutting and
 hashing large pieces is done on another thread, so that the loop stays free for the network. The holes of
-local files are told as such. What does not belong here: sending, where a file's holes are (`sparse.py`).
-Used from one event loop, each source once unless it can be replayed.
+local files are told as such. What does not belong here: sending, where a file's holes are
+(`local/sparse.py`). Used from one event loop, each source once unless it can be replayed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import BinaryIO, Protocol, TypeGuard
 
-from cairnfs.client.sparse import SparseReader, local_file
+from cairnfs.client.local.sparse import SparseReader, local_file
 from cairnfs.client.workers import on_bytes
 from cairnfs.core.chunking import SINGLE_MAX_BYTES, Splitter, split
 from cairnfs.core.manifest import HOLE_MAX_BYTES, Chunk, hash_bytes, holes

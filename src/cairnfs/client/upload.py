@@ -3,7 +3,7 @@
 Chunks go to the primaries of their groups, in bounded memory: `add` waits while too much is under
 way. Small ones that go the same way wait for each other and are one parcel from then on, so that each
 costs little. What fails at one member goes to the next; each answer is a receipt. What belongs here: the
-chunks of one commit. What does not: where they come from (`writing.py`, `put_tree.py`) and the commit
+chunks of one commit. What does not: where they come from (`writing.py`, `put/tree.py`) and the commit
 itself (`commit.py`). Used from one event loop.
 """
 

@@ -4,7 +4,7 @@ What belongs here: whole files, and the writer object that gathers one. Chunks t
 version has are not sent. Where the cluster wants some of them after all, they are read again, or fetched
 from the cluster itself where they are few or the content cannot be read again (a pipe): so nothing is ever
 kept for that. An upload whose session ended or whose holders restarted is made again from the beginning
-where the content can be read again. What does not: trees (`put_tree.py`). Used from one event loop.
+where the content can be read again. What does not: trees (`put/tree.py`). Used from one event loop.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import Known, Reliance
 from cairnfs.client.present_chunks import learn_present, send_back
+from cairnfs.client.put.stash import Stash
 from cairnfs.client.results import Durability, Written
 from cairnfs.client.singles import SINGLE_BYTES
 from cairnfs.client.sources import Buffer, Content, Hashed, chunks_of, position, replayable, rewind, settled
-from cairnfs.client.stash import Stash
 from cairnfs.client.upload import Upload
 from cairnfs.core.manifest import HOLE, Chunk
 from cairnfs.errors import BadRequest, CairnError, NotDurable, ReceiptInvalid, SessionEnded

@@ -1,7 +1,7 @@
 """Extended attributes: bytes by names, which begin with user., trusted. or security.
 
 What belongs here: verbs of `Filesystem` that read and set them. What does not: what may be one
-(`core/xattrs`), those of local files (`local_attributes.py`). Used from one event loop.
+(`core/xattrs`), those of local files (`local/attributes.py`). Used from one event loop.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from cairnfs.client import cache
-from cairnfs.client.cache_index import Key, Slot
-from cairnfs.client.cache_ring import Ring
+from cairnfs.client.cache import store as cache
+from cairnfs.client.cache.index import Key, Slot
+from cairnfs.client.cache.ring import Ring
 
 
 @contextmanager

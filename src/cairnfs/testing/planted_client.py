@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from cairnfs.client import local_batch, record, sync_tree
-from cairnfs.client.sync_look import Look
+from cairnfs.client.get import sync as sync_tree
+from cairnfs.client.get.sync_look import Look
+from cairnfs.client.local import batch as local_batch
+from cairnfs.client.record import record
 from cairnfs.ids import Hash
 from cairnfs.wire.directory import ChunkRef
 

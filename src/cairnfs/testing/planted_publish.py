@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from cairnfs.client import record
-from cairnfs.client.publish_send import Sending
+from cairnfs.client.publish.send import Sending
+from cairnfs.client.record import record
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cairnfs.cli import commands
-from cairnfs.client.cache import Cache
-from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.cache.directory import CacheSettings
+from cairnfs.client.cache.store import Cache
 from cairnfs.core.manifest import Chunk, hash_bytes
 from cairnfs.errors import BadRequest
 

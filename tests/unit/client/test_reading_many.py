@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.client.cache_directory import CacheSettings
+from cairnfs.client.cache.directory import CacheSettings
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.errors import CairnError, IsADirectory, NotFound
 from tests.unit.client.conftest import MakeFilesystem

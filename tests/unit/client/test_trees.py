@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.client import local_files, put_tree
 from cairnfs.client.filesystem import Filesystem
-from cairnfs.client.local_files import Found
+from cairnfs.client.local import files as local_files
+from cairnfs.client.local.files import Found
+from cairnfs.client.put import tree as put_tree
 from cairnfs.client.results import Progress, Skipped
 from cairnfs.errors import Exists, Forbidden, IsADirectory, NoSpace, NotADirectory, NotFound
 from cairnfs.testing.transport import Fault, FlakyTransport, seeded
