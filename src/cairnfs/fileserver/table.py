@@ -220,6 +220,9 @@ def _judged() -> Iterator[None]:
         yield
     except sqlite3.ProgrammingError as error:
         raise StoreClosed("the index is closed") from error
+    except UnicodeDecodeError as error:
+        # What SQLite says of damage may quote the damage.
+        raise IndexDamaged("the index file's own texts are damaged") from error
     except sqlite3.Error as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise StoreFull("the disk is full: the index cannot be written") from error
