@@ -28,19 +28,20 @@ _MB = 1e6
 def small_files(site: Site) -> list[Figure]:
     """A directory of small files: got when nothing is here, got again, published with one changed."""
     count = site.scale.entries
-    local, copy, remote = site.directory / "small", site.directory / "small-copy", "/bench/small"
+    local, remote = site.directory / "small", "/bench/small"
+    # Where many files were just removed a local system takes long to make others: each run has a new place.
+    copies = [site.directory / f"small-copy-{number}" for number in range(site.scale.repeats)]
     site.crew.ask("make_tree", local=str(local), prefix="f", count=count, size=FILE_BYTES)
     site.crew.ask("mkdir", path="/bench")
     told(site, "publish", str(local), remote)
 
-    def cold(_: int) -> Outcome:
-        shutil.rmtree(copy, ignore_errors=True)
-        ran, said = told(site, "get", "-r", remote, str(copy))
+    def cold(number: int) -> Outcome:
+        ran, said = told(site, "get", "-r", remote, str(copies[number]))
         assert said["received_bytes"] == count * FILE_BYTES, said
         return outcome(ran, count)
 
     def unchanged(_: int) -> Outcome:
-        ran, said = told(site, "get", "-r", f"{remote}/.", str(copy))
+        ran, said = told(site, "get", "-r", f"{remote}/.", str(copies[-1]))
         assert said["received_bytes"] == 0, said
         return outcome(ran, count)
 
@@ -58,9 +59,9 @@ def small_files(site: Site) -> list[Figure]:
         ),
         site.figure(f"publish, 1 of {name} changed", "s", one_changed, by="cairn"),
     ]
-    _alike(local, copy, but_for=site.scale.repeats)
+    _alike(local, copies[-1], but_for=site.scale.repeats)
     figures += _beside(site, local, name, count)
-    _remove(local, copy)
+    _remove(local, *copies)
     return figures
 
 
