@@ -162,7 +162,7 @@ async def test_directories_that_shut_out_their_owner_are_shut_when_all_is_in_the
 async def test_without_preserve_a_tree_is_new_as_with_cp(
     files: Filesystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("put_tree", "put_file"):
+    for module in ("put.tree", "put.file"):
         monkeypatch.setattr(f"cairnfs.client.{module}.process_umask", lambda: 0o027)
     source = tmp_path / "from"
     (source / "d").mkdir(parents=True)
