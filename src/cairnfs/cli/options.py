@@ -54,6 +54,15 @@ Itself = Annotated[
 Null = Annotated[
     bool, typer.Option("-0", "--null", help="A NUL behind each instead of a line, and no escapes.")
 ]
+DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be done, and do nothing.")]
+Checksum = Annotated[
+    bool,
+    typer.Option(
+        "--checksum",
+        help="Read every local file, whatever its size and times say; otherwise only those "
+        "that may have changed since the last time.",
+    ),
+]
 
 
 def data_directory(given: str | None) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cairnfs.cli import actions, connection, exits
-from cairnfs.cli.options import Json, Lines, Profile, Quiet, Url
+from cairnfs.cli.options import Checksum, DryRun, Json, Lines, Profile, Quiet, Url
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.seeing import remote
@@ -23,20 +23,11 @@ def command(
     message: Annotated[
         str, typer.Option("-m", "--message", metavar="TEXT", help="What the log says of the commit.")
     ] = "",
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what would be done, and do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Even if over half of what is in REMOTEDIR is removed by it.")
     ] = False,
-    checksum: Annotated[
-        bool,
-        typer.Option(
-            "--checksum",
-            help="Read every local file, whatever its size and times say; otherwise only those "
-            "that may have changed since the last time.",
-        ),
-    ] = False,
+    checksum: Checksum = False,
     archive: Annotated[
         bool, typer.Option("-a", "--archive", help="Times, owners and extended attributes too.")
     ] = False,

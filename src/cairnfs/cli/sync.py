@@ -10,7 +10,7 @@ import typer
 
 from cairnfs.cli import actions, connection, exits
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import At, Json, Profile, Quiet, Url, Verbose
+from cairnfs.cli.options import At, Checksum, DryRun, Json, Profile, Quiet, Url, Verbose
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import received
@@ -25,20 +25,11 @@ def command(
     ],
     local: Annotated[str, typer.Argument(metavar="LOCALDIR", help="What is to become like it, here.")],
     at: At = None,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what would be done, and do nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     yes: Annotated[
         bool, typer.Option("--yes", help="Even if over half of what is in LOCALDIR is removed by it.")
     ] = False,
-    checksum: Annotated[
-        bool,
-        typer.Option(
-            "--checksum",
-            help="Read every local file, whatever its size and times say; otherwise only those "
-            "that may have changed since the last time.",
-        ),
-    ] = False,
+    checksum: Checksum = False,
     archive: Annotated[
         bool, typer.Option("-a", "--archive", help="Modes, times, owners and extended attributes too.")
     ] = False,

@@ -11,8 +11,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, cast
 
-from msgspec import structs
-
 from cairnfs.client.control import Control
 from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
 from cairnfs.errors import (
@@ -86,9 +84,8 @@ async def commit(
         receipts=list(receipts),
         bases=list(bases),
         message=message,
+        staged=staged,
     )
-    if staged:
-        request = structs.replace(request, staged=staged)
     return await send(control, endpoints.COMMIT, request, timeout_s=timeout_s)
 
 
