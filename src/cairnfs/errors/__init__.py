@@ -6,20 +6,21 @@
     │   └── BadXattr, BadSymlink, RequestReused, LengthMismatch, HashMismatch
     ├── Missing         the thing named is not there                    exit 3
     │   └── NotFound, NoSuchUser, NoSuchGroup, NoSuchXattr, NoSuchSnapshot, NoSuchTree,
-    │       BeforeHorizon, NoSuchCommit, ChunkNotFound, ChunkCollected
+    │       NoSuchLock, BeforeHorizon, NoSuchCommit, ChunkNotFound, ChunkCollected
     ├── Denied          who asks may not                                exit 4
     │   └── BadCredentials, TokenExpired, TokenInvalid, Forbidden, InvitationRequired,
-    │       JoinRefused, ForeignCluster, ReceiptInvalid
+    │       JoinRefused, ForeignCluster, ReceiptInvalid, LockTokenWrong
     ├── Conflict        it may be right, but not in this state          exit 5
     │   └── Exists, NotADirectory, IsADirectory, SymlinkLoop, LinkToDirectory, NotEmpty,
     │       RenameIntoItself, RootIsFixed, VersionChanged, IncarnationChanged, SessionEnded,
-    │       NotDurable, Aborted, LastAdministrator, Locked, RemovesMost
+    │       NotDurable, Aborted, LastAdministrator, RemovesMost, Locked, LockLost, Deadlock,
+    │       NotSoleHolder
     ├── Unavailable     try again                                       exit 6
     │   └── Busy, DeadlineExceeded, OutcomeUnknown, TooFewCopies, NotAMember, ChunkNotYet,
     │       Unreachable, TooManyLogins
     ├── Limit           a published limit or the space is reached       exit 7
     │   ├── TooLarge, TooManyOperations, TooManyLinks, TooManySnapshots, XattrTooLarge,
-    │   └── NoSpace
+    │   └── NoSpace, QueueFull, TooManyLocks
     └── Broken          our fault, or the disk's                        exit 6 or 1
         └── ChunkLost, Internal
 
@@ -79,6 +80,16 @@ from cairnfs.errors.limits import (
     TooManyOperations as TooManyOperations,
     TooManySnapshots as TooManySnapshots,
     XattrTooLarge as XattrTooLarge,
+)
+from cairnfs.errors.locks import (
+    Deadlock as Deadlock,
+    Locked as Locked,
+    LockLost as LockLost,
+    LockTokenWrong as LockTokenWrong,
+    NoSuchLock as NoSuchLock,
+    NotSoleHolder as NotSoleHolder,
+    QueueFull as QueueFull,
+    TooManyLocks as TooManyLocks,
 )
 from cairnfs.errors.missing import (
     BeforeHorizon as BeforeHorizon,

@@ -16,13 +16,13 @@
 -- the highest in commits; commit_at_us is that commit's at_us]
 CREATE TABLE clock (
     id             BIGINT PRIMARY KEY CHECK (id = 1),
-    schema_version BIGINT NOT NULL,      -- 3; a newer one is refused, an older one migrated
+    schema_version BIGINT NOT NULL,      -- 4; a newer one is refused, an older one migrated
     cluster_id     TEXT   NOT NULL,      -- 128 random bits in hex, never changes
     incarnation    BIGINT NOT NULL,      -- grows when history may have been cut
     timeline       BIGINT NOT NULL,      -- PostgreSQL's timeline when last seen; 0 in SQLite
     commit_number  BIGINT NOT NULL,      -- the newest commit; 0 before the first
     commit_at_us   BIGINT NOT NULL,      -- its time; the next is at least 1 us later
-    fence          BIGINT NOT NULL,      -- the newest fence
+    fence          BIGINT NOT NULL,      -- the newest fence: each grant of a lock takes the next
     next_inode     BIGINT NOT NULL,      -- 1 is the root
     next_user      BIGINT NOT NULL,      -- of users and user groups: no number is both
     next_fileserver BIGINT NOT NULL,
@@ -30,7 +30,9 @@ CREATE TABLE clock (
     retention_us   BIGINT NOT NULL,      -- how much history the horizon leaves; 0: all of it
     copies         BIGINT NOT NULL,      -- the policy's number of copies, 1 to 7
     map_version    BIGINT NOT NULL,      -- grows when the cluster map changes
-    people_version BIGINT NOT NULL       -- grows when users, user groups or their members change
+    people_version BIGINT NOT NULL,      -- grows when users, user groups or their members change
+    next_lock      BIGINT NOT NULL,      -- numbers of locks: the order of arrival
+    locks          BIGINT NOT NULL       -- rows of lock: while it is 0, commits look for none
 );
 
 -- User commits, one number each. [commits: numbers and times grow together]
@@ -196,8 +198,56 @@ CREATE TABLE session (
     label      TEXT   NOT NULL,
     counter    BIGINT NOT NULL,
     needs      BIGINT NOT NULL,          -- the oldest commit it may read or upload for
-    created_us BIGINT NOT NULL
+    created_us BIGINT NOT NULL,
+    lease_ms   BIGINT NOT NULL           -- as it was promised: by this the leader judges it
 );
+
+-- Requests for locks, granted or waiting, one row each however many paths it is for. A request is
+-- granted, and has a fence then, once it conflicts with nothing held and nothing that came before it
+-- (core/locks). [lock: its session lives; its number is below next_lock, its fence at most clock.fence,
+-- no two the same; clock.locks counts the rows; no two held conflict; what waits conflicts with
+-- something held or before it]
+CREATE TABLE lock (
+    id         BIGINT PRIMARY KEY,       -- in the order of arrival; never given again
+    session    TEXT   NOT NULL,
+    owner      TEXT   NOT NULL,          -- within the session: its requests do not exclude each other
+    user_id    BIGINT NOT NULL,          -- the session's
+    token_hash BYTES  NOT NULL,          -- BLAKE3 of the token; the token itself is nowhere
+    exclusive  BIGINT NOT NULL,          -- 0: shared
+    subtree    BIGINT NOT NULL,          -- 1: with everything below
+    fence      BIGINT NOT NULL,          -- 0: it waits
+    asked_us   BIGINT NOT NULL,
+    granted_us BIGINT NOT NULL           -- 0: it waits
+);
+CREATE INDEX lock_of ON lock (session, owner);
+CREATE INDEX lock_fence ON lock (fence);
+
+-- What a request is for. kind 0: the name in the directory `inode`; 1: the inode, whatever it is
+-- called; 2: something below the directory `inode`, one row for each directory on the way up, the root
+-- included (name is empty for 1 and 2). A path is one key of kind 0, unless it is the root, and one of
+-- kind 1 where its name leads to something. held repeats whether lock.fence > 0.
+-- [lock_key: its lock exists; where the directory of a key 0 is alive, its keys 1 and 2 are what the
+-- tree says now]
+CREATE TABLE lock_key (
+    inode     BIGINT NOT NULL,
+    kind      BIGINT NOT NULL,
+    name      BYTES  NOT NULL,
+    held      BIGINT NOT NULL,
+    lock      BIGINT NOT NULL,
+    PRIMARY KEY (inode, kind, name, held, lock)
+) CLUSTERED;
+CREATE INDEX lock_key_of ON lock_key (lock);
+
+-- Locks that were broken, for people and for the holder who asks why; the latest 10,000.
+CREATE TABLE broken_lock (
+    id      BIGINT PRIMARY KEY,          -- lock.id
+    fence   BIGINT NOT NULL,             -- 0: it waited
+    user_id BIGINT NOT NULL,             -- whose it was
+    broken_by BIGINT NOT NULL,           -- users.id
+    at_us   BIGINT NOT NULL,
+    reason  TEXT   NOT NULL
+);
+CREATE INDEX broken_lock_at ON broken_lock (at_us);
 
 -- state: up, suspect (3 s without a heartbeat), down (5 s), full.
 CREATE TABLE fileserver (

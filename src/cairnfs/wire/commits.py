@@ -15,6 +15,7 @@ from cairnfs.core.xattrs import SET_MAX as XATTRS_MAX
 from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.directory import ChunkRef
+from cairnfs.wire.locks import PROOFS_MAX, LockProof
 from cairnfs.wire.problems import Problem
 from cairnfs.wire.shapes import (
     AtString,
@@ -304,6 +305,7 @@ class CommitRequest(Request, kw_only=True):
     session: Id | None = None
     receipts: list[Receipt] = []
     bases: Annotated[list[Base], listed(BASES_MAX)] = []
+    locks: Annotated[list[LockProof], listed(PROOFS_MAX)] = []
     message: Annotated[str, text(MESSAGE_MAX_BYTES)] = ""
 
 

@@ -14,7 +14,8 @@ from msgspec import Meta
 
 from cairnfs.wire.codec import Request
 from cairnfs.wire.commits import MESSAGE_MAX_BYTES, CommitReply
-from cairnfs.wire.shapes import AtString, Id, PathBase64, PathString, text
+from cairnfs.wire.locks import PROOFS_MAX, LockProof
+from cairnfs.wire.shapes import AtString, Id, PathBase64, PathString, listed, text
 
 
 class CopyRequest(Request, kw_only=True):
@@ -36,6 +37,7 @@ class CopyRequest(Request, kw_only=True):
     target_b64: PathBase64 | None = None
     preserve: bool = False
     replace: bool = False
+    locks: Annotated[list[LockProof], listed(PROOFS_MAX)] = []
     message: Annotated[str, text(MESSAGE_MAX_BYTES)] = ""
 
 

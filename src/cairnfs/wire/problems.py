@@ -12,11 +12,13 @@ from cairnfs.errors import (
     Denied,
     Internal,
     Limit,
+    Locked,
     Missing,
     NotDurable,
     Unavailable,
     Usage,
 )
+from cairnfs.wire import names
 from cairnfs.wire.codec import Reply
 from cairnfs.wire.shapes import Bytes
 
@@ -25,10 +27,19 @@ CHUNKS_MAX = 4096
 MEDIA_TYPE = "application/problem+json"
 
 
+class LockedAt(Reply, kw_only=True):
+    """A path whose lock is the turn to wait for; `subtree`: with all below it."""
+
+    path: str
+    path_b64: str | None = None
+    subtree: bool = False
+
+
 class Problem(Reply, kw_only=True):
     """One error. `code` is stable and for programs; the other texts are for people.
 
     `chunks`, with `not_durable`: the hashes of chunks to send before asking again, at most CHUNKS_MAX.
+    `locked`, with `locked`: what to lock so as to wait for one's turn.
     """
 
     code: str
@@ -41,6 +52,7 @@ class Problem(Reply, kw_only=True):
     retry_after_ms: int | None = None
     request_id: str | None = None
     chunks: list[Bytes] | None = None
+    locked: LockedAt | None = None
 
 
 def from_error(error: CairnError, request_id: str | None = None) -> Problem:
@@ -57,6 +69,7 @@ def from_error(error: CairnError, request_id: str | None = None) -> Problem:
         retry_after_ms=error.retry_after_ms,
         request_id=request_id,
         chunks=chunks or None,
+        locked=_locked_at(error),
     )
 
 
@@ -67,7 +80,17 @@ def to_error(problem: Problem) -> CairnError:
     error.retry_after_ms = problem.retry_after_ms
     if isinstance(error, NotDurable):
         error.chunks = tuple(problem.chunks or ())
+    if isinstance(error, Locked) and problem.locked is not None:
+        error.where = names.to_path(problem.locked.path, problem.locked.path_b64)
+        error.subtree = problem.locked.subtree
     return error
+
+
+def _locked_at(error: CairnError) -> LockedAt | None:
+    if not isinstance(error, Locked) or error.where is None:
+        return None
+    text, base64 = names.to_text(error.where)
+    return LockedAt(path=text, path_b64=base64, subtree=error.subtree)
 
 
 def _nearest(problem: Problem) -> type[CairnError]:

@@ -115,8 +115,8 @@ def _make(tx: Tx, kind: str, tables: frozenset[str], origin: Origin, timeline: i
     tx.run(
         "INSERT INTO clock (id, schema_version, cluster_id, incarnation, timeline, commit_number,"
         " commit_at_us, fence, next_inode, next_user, next_fileserver, horizon, retention_us, copies,"
-        " map_version, people_version)"
-        " VALUES (1, ?, ?, 1, ?, 0, 0, 0, ?, 1, 1, 0, 0, ?, 1, 1)",
+        " map_version, people_version, next_lock, locks)"
+        " VALUES (1, ?, ?, 1, ?, 0, 0, 0, ?, 1, 1, 0, 0, ?, 1, 1, 1, 0)",
         NEWEST,
         origin.cluster_id or origin.new_id,
         timeline,

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.migrations import to_2, to_3
+from cairnfs.metadata.migrations import to_2, to_3, to_4
 
 #: The schema that this Cairn reads and writes.
-NEWEST = 3
+NEWEST = 4
 #: version -> the step from it to the next, given the tx and the kind of database.
-STEPS: Mapping[int, Callable[[Tx, str], None]] = {1: to_2.bring, 2: to_3.bring}
+STEPS: Mapping[int, Callable[[Tx, str], None]] = {1: to_2.bring, 2: to_3.bring, 3: to_4.bring}
 
 
 def migrate(tx: Tx, kind: str, version: int) -> None:

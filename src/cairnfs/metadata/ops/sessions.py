@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.core.permissions import Person
 from cairnfs.errors import BadRequest, SessionEnded
 from cairnfs.ids import CommitNumber, Incarnation, SessionId, UserId
@@ -26,9 +27,17 @@ class BeginSession:
     answer_type = None
 
     def __init__(
-        self, session: SessionId, user: UserId, label: str, *, deadline: float, needs: int | None = None
+        self,
+        session: SessionId,
+        user: UserId,
+        label: str,
+        *,
+        deadline: float,
+        needs: int | None = None,
+        times: LeaseTimes | None = None,
     ) -> None:
-        """`deadline` in seconds of the monotonic clock; `needs` None: the present commit.
+        """`deadline` in seconds of the monotonic clock; `needs` None: the present commit; `times`: what it is
+        promised.
 
         Raises BadRequest for a label too long.
         """
@@ -39,6 +48,7 @@ class BeginSession:
         self._user = user
         self._label = label
         self._needs = needs
+        self._times = times or LeaseTimes()
 
     def wants(self) -> list[Want]:
         """Nothing."""
@@ -53,7 +63,7 @@ class BeginSession:
         present = CommitNumber(state.counters["commit_number"])
         asked = present if self._needs is None else min(self._needs, present)
         needs = CommitNumber(max(asked, state.counters["horizon"]))
-        row = Session(self._session, self._user, self._label, 0, needs, state.now_us)
+        row = Session(self._session, self._user, self._label, 0, needs, state.now_us, self._times.lease_ms)
         sessions.insert(state.tx, row)
         state.forget_session(self._session)
         return present, state.clock.incarnation

@@ -31,6 +31,8 @@ class ClockRow:
     copies: int
     map_version: int
     people_version: int
+    next_lock: int
+    locks: int
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ _COLUMNS = ", ".join(ClockRow.columns())
 #: What a tx may change; the others change only when a database is founded, restored or migrated.
 COUNTERS = (
     "commit_number", "commit_at_us", "fence", "next_inode", "next_user", "next_fileserver", "horizon",
-    "retention_us", "map_version", "people_version"
+    "retention_us", "map_version", "people_version", "next_lock", "locks"
 )  # fmt: skip
 _READ = f"SELECT {_COLUMNS} FROM clock WHERE id = 1"
 _LOCK = f"{_READ} {{lock}}"

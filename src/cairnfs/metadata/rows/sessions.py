@@ -15,7 +15,7 @@ from cairnfs.metadata.databases.seam import Tx
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
-    """A row. `needs`: the oldest commit it may read or upload for."""
+    """A row. `needs`: the oldest commit it may read or upload for; `lease_ms`: as it was promised."""
 
     id: SessionId
     user_id: UserId
@@ -23,9 +23,10 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     counter: int
     needs: CommitNumber
     created_us: int
+    lease_ms: int
 
 
-_COLUMNS = "s.id, s.user_id, s.label, s.counter, s.needs, s.created_us"
+_COLUMNS = "s.id, s.user_id, s.label, s.counter, s.needs, s.created_us, s.lease_ms"
 
 
 def find(tx: Tx, sessions: Iterable[SessionId]) -> dict[SessionId, Session]:
@@ -41,13 +42,15 @@ def find(tx: Tx, sessions: Iterable[SessionId]) -> dict[SessionId, Session]:
 def insert(tx: Tx, session: Session) -> None:
     """Begin one."""
     tx.run(
-        "INSERT INTO session (id, user_id, label, counter, needs, created_us) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO session (id, user_id, label, counter, needs, created_us, lease_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         session.id,
         session.user_id,
         session.label,
         session.counter,
         session.needs,
         session.created_us,
+        session.lease_ms,
     )
 
 

@@ -1,11 +1,11 @@
-"""The lock service's ground: sessions."""
+"""The lock service: sessions, which hold the leases, and locks."""
 
 from __future__ import annotations
 
 from cairnfs import errors as e
-from cairnfs.wire import sessions
+from cairnfs.wire import locks, sessions
 from cairnfs.wire.codec import Empty
-from cairnfs.wire.endpoint import Endpoint
+from cairnfs.wire.endpoint import PATHS, Endpoint
 
 BEGIN_SESSION = Endpoint(
     "begin_session",
@@ -31,6 +31,96 @@ RENEW_SESSION = Endpoint(
 )
 END_SESSION = Endpoint(
     "end_session", "locks", "DELETE", "/v1/sessions/{session}", Empty, Empty, "user", "End a session"
+)
+
+ACQUIRE_LOCK = Endpoint(
+    "acquire_lock",
+    "locks",
+    "POST",
+    "/v1/locks",
+    locks.AcquireRequest,
+    locks.LockReply,
+    "user",
+    "Ask for a lock on one path or many",
+    (*PATHS, e.Locked, e.Deadlock, e.QueueFull, e.TooManyLocks, e.SessionEnded, e.RequestReused, e.Busy),
+)
+WAIT_LOCK = Endpoint(
+    "wait_lock",
+    "locks",
+    "POST",
+    "/v1/locks/{lock}/wait",
+    locks.WaitRequest,
+    locks.LockReply,
+    "user",
+    "Wait for a lock's grant",
+    (e.NoSuchLock, e.LockTokenWrong),
+)
+LOCK_EVENTS = Endpoint(
+    "lock_events",
+    "locks",
+    "GET",
+    "/v1/locks/events",
+    locks.LockEventsRequest,
+    locks.LockEvent,
+    "user",
+    "A session's grants, as they come",
+    (e.SessionEnded, e.IncarnationChanged, e.Busy),
+    frames="events",
+)
+RENEW_LOCK = Endpoint(
+    "renew_lock",
+    "locks",
+    "POST",
+    "/v1/locks/{lock}/renew",
+    locks.TokenRequest,
+    sessions.RenewReply,
+    "user",
+    "Renew the session that holds a lock",
+    (e.NoSuchLock, e.LockTokenWrong),
+)
+UPGRADE_LOCK = Endpoint(
+    "upgrade_lock",
+    "locks",
+    "POST",
+    "/v1/locks/{lock}/upgrade",
+    locks.TokenRequest,
+    locks.LockReply,
+    "user",
+    "Make a shared lock exclusive",
+    (e.NoSuchLock, e.LockTokenWrong, e.NotSoleHolder, e.Forbidden),
+)
+RELEASE_LOCKS = Endpoint(
+    "release_locks",
+    "locks",
+    "POST",
+    "/v1/locks/release",
+    locks.ReleaseRequest,
+    Empty,
+    "user",
+    "Release locks, or withdraw requests",
+    (e.NoSuchLock, e.LockTokenWrong),
+)
+BREAK_LOCK = Endpoint(
+    "break_lock",
+    "locks",
+    "POST",
+    "/v1/locks/{lock}/break",
+    locks.BreakRequest,
+    Empty,
+    "user",
+    "Take a lock from its holder",
+    (e.NoSuchLock, e.Forbidden),
+)
+LIST_LOCKS = Endpoint(
+    "list_locks",
+    "locks",
+    "POST",
+    "/v1/locks/list",
+    locks.ListLocksRequest,
+    locks.ListLocksReply,
+    "user",
+    "Who holds locks, and who waits",
+    (*PATHS, e.BadCursor),
 )
 
 #: All of them, in the order of the documents.
