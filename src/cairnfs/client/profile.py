@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 import tomllib
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
+from cairnfs.client.local import small_files
 from cairnfs.errors import BadRequest
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -88,12 +88,12 @@ def load(name: str | None = None) -> Profile | None:
 def save(profile: Profile, name: str | None = None) -> None:
     """Write the profile; after a crash the old or the new one is there."""
     told = {key: value for key, value in asdict(profile).items() if value is not None}
-    _write(file(name), tomli_w.dumps(told).encode())
+    small_files.replace(file(name), tomli_w.dumps(told).encode())
 
 
 def require_writable(name: str | None = None) -> None:
     """Raise OSError where no profile could be saved: to be asked before what cannot be taken back."""
-    draft, descriptor = _begin(file(name))
+    draft, descriptor = small_files.begin(file(name))
     os.close(descriptor)
     draft.unlink()
 
@@ -126,7 +126,7 @@ def load_token(name: str | None = None) -> SavedToken | None:
 def save_token(token: SavedToken, name: str | None = None) -> None:
     """Keep an access token. A configuration that cannot be written costs a request each time, no more."""
     try:
-        _write(token_file(name), msgspec.json.encode(token))
+        small_files.replace(token_file(name), msgspec.json.encode(token))
     except OSError:
         return
 
@@ -139,38 +139,3 @@ def _read(path: Path) -> bytes | None:
         return None
     except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
         raise BadRequest(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    draft, descriptor = _begin(path)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
-
-
-def _begin(path: Path) -> tuple[Path, int]:
-    """An open draft beside the path, for its owner alone. Raises OSError in the path's own name."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        return draft, os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-
-
-def _sync_directory(path: Path) -> None:
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
+from cairnfs.client.local import small_files
 from cairnfs.errors import BadRequest
-from cairnfs.local.durable import write_file
 from cairnfs.local.paths import ClusterPlaces
 
 _HEADER = b"# The administrator whom the first `cairn up` made. Keep it secret.\n"
@@ -55,7 +55,7 @@ def save(places: ClusterPlaces, administrator: Administrator) -> Administrator:
     import tomli_w
 
     text = tomli_w.dumps(msgspec.to_builtins(administrator)).encode()
-    write_file(places.administrator, _HEADER + text, mode=0o600)
+    small_files.replace(places.administrator, _HEADER + text, mode=0o600)
     return administrator
 
 
@@ -79,4 +79,4 @@ def _system_name() -> str:
 
 def keep_secret(path: Path, secret: str) -> None:
     """Write a secret where only the present user reads it."""
-    write_file(path, f"{secret}\n".encode(), mode=0o600)
+    small_files.replace(path, f"{secret}\n".encode(), mode=0o600)

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
+from cairnfs.client.local import small_files
 from cairnfs.errors import BadRequest, Conflict
 from cairnfs.local import ports
-from cairnfs.local.durable import write_file
 from cairnfs.local.paths import CONTROL, fileserver
 
 FORMAT = 1
@@ -96,7 +96,7 @@ def save(path: Path, cluster: ClusterFile) -> None:
     import tomli_w
 
     text = tomli_w.dumps(msgspec.to_builtins(cluster)).encode()
-    write_file(path, _HEADER + b"\n" + text, mode=0o644)
+    small_files.replace(path, _HEADER + b"\n" + text, mode=0o644)
 
 
 def choose(wish: Wish) -> ClusterFile:

@@ -9,7 +9,6 @@ files. What does not: the trees (`stash.py`). Synchronous and short; any thread,
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path as LocalDirectory
 
@@ -17,6 +16,7 @@ import msgspec
 from blake3 import blake3
 
 from cairnfs.client.caller import Caller
+from cairnfs.client.local import small_files
 from cairnfs.ids import Path
 
 try:
@@ -68,7 +68,7 @@ class PutNote:
         """Note one more. The oldest of too many is forgotten."""
         self.trees = [*self.trees, tree][-_TREES_MAX:]
         with suppress(OSError):
-            _write(self._file, msgspec.json.encode(_Content(self.trees)))
+            small_files.replace(self._file, msgspec.json.encode(_Content(self.trees)))
 
     def forget(self) -> None:
         """All is done."""
@@ -105,17 +105,3 @@ def _read(file: LocalDirectory) -> list[Noted]:
             return msgspec.json.decode(stream.read(_FILE_MAX_BYTES), type=_Content).trees
     except (OSError, msgspec.MsgspecError):
         return []
-
-
-def _write(file: LocalDirectory, content: bytes) -> None:
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(file)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

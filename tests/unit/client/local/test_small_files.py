@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.local.durable import write_file
+from cairnfs.client.local import small_files
 
 
 def test_content_and_mode_are_as_asked(tmp_path: Path) -> None:
-    write_file(tmp_path / "a" / "secret", b"x", mode=0o600)
+    small_files.replace(tmp_path / "a" / "secret", b"x", mode=0o600)
     assert (tmp_path / "a" / "secret").read_bytes() == b"x"
     assert stat.S_IMODE((tmp_path / "a" / "secret").stat().st_mode) == 0o600
 
@@ -20,13 +20,13 @@ def test_content_and_mode_are_as_asked(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_content_and_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_file(tmp_path / "f", b"old", mode=0o644)
+    small_files.replace(tmp_path / "f", b"old", mode=0o644)
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        write_file(tmp_path / "f", b"new", mode=0o644)
+        small_files.replace(tmp_path / "f", b"new", mode=0o644)
     assert (tmp_path / "f").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["f"]
