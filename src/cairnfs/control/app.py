@@ -46,6 +46,7 @@ from cairnfs.control.transactions.receipts import Receipts
 from cairnfs.control.transactions.routes import TransactionRoutes
 from cairnfs.control.transactions.together import Together
 from cairnfs.control.transactions.trees import TreeRoutes
+from cairnfs.core.leases import Times
 from cairnfs.core.manifest import hash_bytes
 from cairnfs.errors import InvitationRequired
 from cairnfs.ids import ClusterId
@@ -122,13 +123,15 @@ def build(
     first_admin_made: Callable[[], None] = lambda: None,
     mounts: Mapping[str, ASGIApp] | None = None,
     password_cost: Cost | None = None,
+    times: Times | None = None,
 ) -> ControlApp:
     """Put a control-plane process together. Makes the cluster's keys if there are none; blocks meanwhile.
 
     `transport` reaches fileservers. `first_admin_secret` makes the first administrator, who signs up
     with it as invitation; `first_admin_made` is called then. `mounts` are more ASGI applications, by
-    path prefix. `password_cost` is for tests.
+    path prefix. `password_cost` is for tests. `times` are those of all leases.
     """
+    times = times or Times()
     identity = _identity(database, first_admin_secret)
     driver = Driver(database, clock)
     feed = Feed(driver, clock)
@@ -154,13 +157,13 @@ def build(
         **SearchRoutes(driver).handlers(),
         **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
-        **SessionRoutes(driver).handlers(),
+        **SessionRoutes(driver, times.sessions).handlers(),
         **_transactions(driver, clock, identity.cluster_id),
         **copies.handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
         **VerificationRoutes(driver, inventories, clock).handlers(),
     }
-    leadership = Leadership(driver, clock)
+    leadership = Leadership(driver, clock, times.lead)
     return ControlApp(
         asgi=application(
             endpoints=endpoints.CONTROL,
@@ -175,7 +178,7 @@ def build(
         cluster_id=identity.cluster_id,
         _feed=feed,
         _leadership=leadership,
-        _turns=Turns(leadership, _duties(driver, inventories, calls_to, clock), clock),
+        _turns=Turns(leadership, _duties(driver, inventories, calls_to, clock, times), clock),
         _passwords=passwords,
         _copies=copies,
     )
@@ -200,10 +203,12 @@ def _transactions(driver: Driver, clock: Clock, cluster_id: ClusterId) -> Mappin
     return {**single.handlers(), **Together(single).handlers(), **trees.handlers()}
 
 
-def _duties(driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: Clock) -> Sequence[Duty]:
+def _duties(
+    driver: Driver, inventories: Inventories, calls_to: CallsTo, clock: Clock, times: Times
+) -> Sequence[Duty]:
     return (
-        SessionExpiry(driver, clock),
-        Detector(driver, clock),
+        SessionExpiry(driver, clock, times.sessions),
+        Detector(driver, clock, times.heartbeats),
         Orphans(driver, clock),
         Detached(driver, clock),
         Horizon(driver, clock),

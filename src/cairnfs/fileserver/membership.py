@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from cairnfs.clock import Clock
+from cairnfs.core.leases import HeartbeatTimes
 from cairnfs.core.placement import first_reader, group_of
 from cairnfs.errors import CairnError, Unavailable
 from cairnfs.fileserver import credentials
@@ -37,7 +38,7 @@ from cairnfs.wire.cluster import (
 log = structlog.get_logger("cairnfs.fileserver")
 
 CLUSTER = "cluster.json"
-HEARTBEAT_S = 1.0
+HEARTBEAT_S = HeartbeatTimes().beat_ms / 1000
 CALL_TIMEOUT_S = 2.0
 #: A token is renewed when it has less than this to live (it lives 15 minutes).
 TOKEN_MARGIN_US = 5 * 60 * 1_000_000

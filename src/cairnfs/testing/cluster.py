@@ -27,6 +27,7 @@ from cairnfs.client import connecting, credentials
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.control.app import ControlApp, Cost, Origin, build, open_database
+from cairnfs.core.leases import Times
 from cairnfs.fileserver.app import FileserverApp
 from cairnfs.fileserver.disk import Disk
 from cairnfs.fileserver.join import Place
@@ -80,6 +81,7 @@ class Cluster:
         wrap: Wrap,
         options: Options,
         mounts: Mapping[str, ASGIApp],
+        times: Times | None,
     ) -> None:
         self.clock = clock
         self.network = InProcessTransport(clock=clock)
@@ -88,6 +90,7 @@ class Cluster:
         self._wrap = wrap
         self._options = options
         self._mounts = mounts
+        self._times = times
         self._secret = secrets.token_urlsafe(16)
         self._database = open_database(database, clock, origin=Origin(copies=copies))
         self._control: ControlApp | None = None
@@ -116,6 +119,7 @@ class Cluster:
             first_admin_secret=self._secret,
             mounts={"/files": self._door, **self._mounts},
             password_cost=CHEAP,
+            times=self._times,
         )
         self.network.apps[CONTROL] = self._control.asgi
         await self._control.start()
@@ -248,12 +252,13 @@ async def cluster(
     wrap: Wrap = lambda transport, party: transport,
     options: Options = SMALL,
     mounts: Mapping[str, ASGIApp] | None = None,
+    times: Times | None = None,
 ) -> AsyncIterator[Cluster]:
     """A running cluster, with an administrator and so many fileservers.
 
     `copies`: as many as there are fileservers, at most three, unless told otherwise. `database`: what
     `open_database` takes. `directory`: where the fileservers keep theirs, else a temporary one.
-    `disks`: other disks for some of them, by number from 0. `wrap`: see `Wrap`.
+    `disks`: other disks for some of them, by number from 0. `wrap`: see `Wrap`. `times`: those of leases.
     """
     place = directory or Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="cairn-cluster-"))
     made = await asyncio.to_thread(
@@ -265,6 +270,7 @@ async def cluster(
             wrap=wrap,
             options=options,
             mounts=mounts or {},
+            times=times,
         )
     )
     try:

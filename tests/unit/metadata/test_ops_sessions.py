@@ -78,11 +78,12 @@ def test_a_renewal_saves_its_session_from_the_duty(database: Database) -> None:
     ledger = Ledger(database)
     other = ledger.begin(ledger.admin)
     seen = ledger.read(sessions.counters)
-    assert sorted(seen) == sorted([(ledger.session, 0), (other, 0)])
+    assert sorted(seen) == sorted([(ledger.session, 0, 15_000), (other, 0, 15_000)])
     user = ledger.admin.user_id
     ledger.database.write(lambda tx: sessions.renew(tx, other, user, 1, 0))
-    assert ledger.do(ExpireSessions(seen, deadline=NEVER_LATE)) == [ledger.session]
-    assert ledger.read(sessions.counters) == [(other, 1)]
+    counters = [(session, counter) for session, counter, _ in seen]
+    assert ledger.do(ExpireSessions(counters, deadline=NEVER_LATE)) == [ledger.session]
+    assert ledger.read(sessions.counters) == [(other, 1, 15_000)]
 
 
 @pytest.mark.parametrize("label", ["x" * 256, "a\0b"])

@@ -15,12 +15,12 @@ import structlog
 from cairnfs.clock import Clock
 from cairnfs.control.duties.leadership import Term
 from cairnfs.control.duties.watching import Watch
+from cairnfs.core.leases import HeartbeatTimes
 from cairnfs.ids import FileserverId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import fileservers
 from cairnfs.metadata.rows.fileservers import Fileserver
 
-SUSPECT_S, DOWN_S = 3.0, 5.0
 #: Fileservers that went down within this time went "at once".
 AT_ONCE_S = 10.0
 _DEADLINE_S = 5.0
@@ -33,7 +33,8 @@ class Detector:
     name = "detector"
     every_s = 0.5
 
-    def __init__(self, driver: Driver, clock: Clock) -> None:
+    def __init__(self, driver: Driver, clock: Clock, times: HeartbeatTimes | None = None) -> None:
+        self._times = times or HeartbeatTimes()
         self._driver = driver
         self._clock = clock
         self._watch: Watch[FileserverId] = Watch(gap_max_s=2 * self.every_s)
@@ -51,11 +52,19 @@ class Detector:
         counters: dict[FileserverId, Hashable] = {one.id: (one.boot, one.counter) for one in known}
         still = self._watch.look(counters, self._clock.monotonic())
         for one in known:
-            found = _found(one, still[one.id])
+            found = self._found(one, still[one.id])
             if found is not None:
                 await self._set(one, found, term)
         self._watch_for_many(known)
         return False
+
+    def _found(self, one: Fileserver, still_s: float) -> Literal["suspect", "down"] | None:
+        """What its silence says, where that is news."""
+        if still_s * 1000 >= self._times.down_ms:
+            return None if one.state == "down" else "down"
+        if still_s * 1000 >= self._times.suspect_ms and one.state in ("up", "full"):
+            return "suspect"
+        return None
 
     async def _set(self, one: Fileserver, found: Literal["suspect", "down"], term: Term) -> None:
         operation = fileservers.SetState(
@@ -81,12 +90,3 @@ class Detector:
                 fileservers=len(known),
             )
         self._alarmed = many
-
-
-def _found(one: Fileserver, still_s: float) -> Literal["suspect", "down"] | None:
-    """What its silence says, where that is news."""
-    if still_s >= DOWN_S:
-        return None if one.state == "down" else "down"
-    if still_s >= SUSPECT_S and one.state in ("up", "full"):
-        return "suspect"
-    return None

@@ -3,7 +3,7 @@
 The leader raises a counter every second. Another process takes over, with the next term, when it has
 seen the counter unchanged for three seconds of its own. The leader counts its own three seconds from
 *sending* each renewal, so it stops before anyone can begin; and every tx of a duty checks the
-term, so that one which slept through all that changes nothing. One event loop.
+term, so that one which slept through all that changes nothing. The times: `core/leases`. One event loop.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import structlog
 
 from cairnfs.clock import Clock
 from cairnfs.control.duties.watching import Watch
+from cairnfs.core.leases import LeadTimes
 from cairnfs.errors import CairnError
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
@@ -24,8 +25,6 @@ from cairnfs.metadata.ops import leader
 
 Term = NewType("Term", int)  #: grows with each change of leader
 
-RENEW_S = 1.0
-LEASE_S = 3.0
 _log = structlog.get_logger("cairnfs.control.leadership")
 
 
@@ -38,11 +37,13 @@ class _Leads:
 class Leadership:
     """This process's part in the election. `term` is None while another leads."""
 
-    def __init__(self, driver: Driver, clock: Clock) -> None:
+    def __init__(self, driver: Driver, clock: Clock, times: LeadTimes | None = None) -> None:
+        times = times or LeadTimes()
         self._driver = driver
         self._clock = clock
+        self._renew_s, self._lease_s = times.renew_ms / 1000, times.lease_ms / 1000
         self._holder = secrets.token_hex(16)
-        self._watch: Watch[str] = Watch(gap_max_s=2 * RENEW_S)
+        self._watch: Watch[str] = Watch(gap_max_s=2 * self._renew_s)
         self._leads: _Leads | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -75,13 +76,13 @@ class Leadership:
                 await self.stand()
             except CairnError as error:
                 _log.info("could not stand for election", error=str(error))
-            await self._clock.sleep(RENEW_S)
+            await self._clock.sleep(self._renew_s)
 
     async def stand(self) -> None:
         """Renew the lead, or take it where it is free, or look on."""
         sent = self._clock.monotonic()
         term = await self._driver.light(self._once)
-        before, self._leads = self._leads, None if term is None else _Leads(term, sent + LEASE_S)
+        before, self._leads = self._leads, None if term is None else _Leads(term, sent + self._lease_s)
         if term is not None and (before is None or before.term != term):
             _log.info("this process does the duties", term=term)
         elif term is None and before is not None:
@@ -94,7 +95,7 @@ class Leadership:
         if present is not None and present.holder:
             seen = (present.holder, present.term, present.counter)
             still_s = self._watch.look({"leader": seen}, self._clock.monotonic())["leader"]
-            if still_s < LEASE_S:
+            if still_s < self._lease_s:
                 return None
         term = leader.take(tx, self._holder, present)
         return None if term is None else Term(term)

@@ -25,8 +25,8 @@ class Watch(Generic[K]):
     """Remembers for each key its counter, and for how long it was seen unchanged."""
 
     def __init__(self, *, gap_max_s: float) -> None:
-        """Between two looks at most `gap_max_s` counts as watched."""
-        self._gap_max_s = gap_max_s
+        """Between two looks at most `gap_max_s` counts as watched; it may be changed between looks."""
+        self.gap_max_s = gap_max_s
         self._last: float | None = None
         self._seen: dict[K, _Seen] = {}
 
@@ -35,7 +35,7 @@ class Watch(Generic[K]):
 
         Keys that are gone are forgotten; new ones have been still for 0 seconds.
         """
-        passed = 0.0 if self._last is None else min(max(0.0, now - self._last), self._gap_max_s)
+        passed = 0.0 if self._last is None else min(max(0.0, now - self._last), self.gap_max_s)
         self._last = now
         before, self._seen = self._seen, {}
         for key, counter in counters.items():

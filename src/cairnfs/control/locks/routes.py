@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from cairnfs.control.duties.sessions import LEASE_S
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.ids import SessionId
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import sessions
@@ -14,14 +14,14 @@ from cairnfs.wire import endpoints
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.sessions import RenewReply, RenewRequest, SessionReply, SessionRequest
 
-RENEW_MS, SUSPEND_MS, LEASE_MS = 5_000, 10_000, int(LEASE_S * 1000)
-
 
 class SessionRoutes:
     """The session endpoints."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, times: LeaseTimes) -> None:
+        """`times`: what new sessions are promised."""
         self._driver = driver
+        self._times = times
 
     def handlers(self) -> Mapping[str, Handler]:
         """By the endpoints' names."""
@@ -35,16 +35,21 @@ class SessionRoutes:
         """Begin a session of the caller."""
         session = SessionId(secrets.token_hex(16))
         operation = sessions.BeginSession(
-            session, context.user.user_id, request.label, deadline=context.deadline, needs=request.needs
+            session,
+            context.user.user_id,
+            request.label,
+            deadline=context.deadline,
+            needs=request.needs,
+            times=self._times,
         )
         commit, incarnation = await self._driver.submit(operation)
         return SessionReply(
             session=session,
             incarnation=incarnation,
             commit=commit,
-            renew_ms=RENEW_MS,
-            suspend_ms=SUSPEND_MS,
-            lease_ms=LEASE_MS,
+            renew_ms=self._times.renew_ms,
+            suspend_ms=self._times.suspend_ms,
+            lease_ms=self._times.lease_ms,
         )
 
     async def renew(self, context: Context, request: RenewRequest) -> RenewReply:

@@ -136,6 +136,6 @@ def renew(tx: Tx, session: SessionId, user: UserId, counter: int, needs: int) ->
     return RenewReply(commit=now.commit_number, incarnation=now.incarnation)
 
 
-def counters(tx: Tx) -> list[tuple[SessionId, int]]:
-    """(session, counter) of all that live: what the duty observes."""
+def counters(tx: Tx) -> list[tuple[SessionId, int, int]]:
+    """(session, counter, lease in milliseconds) of all that live: what the duty observes."""
     return sessions.counters(tx)

@@ -89,9 +89,10 @@ def delete_unmoved(tx: Tx, seen: Sequence[tuple[SessionId, int]]) -> list[Sessio
     return [row[0] for row in rows]
 
 
-def counters(tx: Tx) -> list[tuple[SessionId, int]]:
-    """(id, counter) of all that live."""
-    return [(row[0], row[1]) for row in tx.rows("SELECT id, counter FROM session ORDER BY id")]
+def counters(tx: Tx) -> list[tuple[SessionId, int, int]]:
+    """(id, counter, lease in milliseconds) of all that live."""
+    rows = tx.rows("SELECT id, counter, lease_ms FROM session ORDER BY id")
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def count(tx: Tx) -> int:

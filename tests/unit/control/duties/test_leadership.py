@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from cairnfs.control.duties.leadership import LEASE_S, Leadership
+from cairnfs.control.duties.leadership import Leadership
+from cairnfs.core.leases import LeadTimes
 from cairnfs.errors import Aborted
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
@@ -14,6 +15,8 @@ from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import leader
 from cairnfs.metadata.ops.sessions import ExpireSessions
 from cairnfs.testing.clock import ManualClock
+
+LEASE_S = LeadTimes().lease_ms / 1000
 
 
 @pytest.fixture
