@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cairnfs.clock import SystemClock
+from cairnfs.core.leases import LeaseTimes, Times
 from cairnfs.errors import BadRequest
 from cairnfs.local import administrator, pid_file, ports
 from cairnfs.local.paths import CONTROL, ClusterPlaces, places
@@ -26,7 +27,7 @@ from cairnfs.local.paths import CONTROL, ClusterPlaces, places
 if TYPE_CHECKING:
     from cairnfs.fileserver.app import FileserverApp
 
-DIRECTORY_VARIABLE, TOKEN_VARIABLE = "CAIRN_FILESERVER_DIR", "CAIRN_JOIN_TOKEN"
+DIRECTORY_VARIABLE, TOKEN_VARIABLE, LEASE_VARIABLE = "CAIRN_FILESERVER_DIR", "CAIRN_JOIN_TOKEN", "CAIRN_LEASE"
 DEFAULT_PORT = 7070
 _TOKEN_WITHIN_S, _TOKEN_POLL_S = 60.0, 0.02
 _JOIN_TOKEN = "join-token"  # noqa: S105 -- the name of the file that holds one
@@ -99,6 +100,7 @@ async def _control(given: argparse.Namespace) -> int:
         first_admin_secret=first_admin,
         first_admin_made=lambda: cluster.first_admin.unlink(missing_ok=True),
         mounts={"/files": files},
+        times=Times(sessions=given.lease),
     )
     near.apps[origin] = app.asgi
     server = Server(app.asgi, host=given.host, port=port, tls=_tls(given), insecure=given.insecure)
@@ -237,10 +239,23 @@ def _complete(given: argparse.Namespace) -> None:
     if given.kind == CONTROL:
         given.data = given.data or places().data
         given.pid_file = given.pid_file or ClusterPlaces(given.data).pid_file(CONTROL)
+        given.lease = _lease(given.lease)
     elif given.dir is None:
         raise BadRequest("a fileserver needs a directory", hint=f"give --dir, or set {DIRECTORY_VARIABLE}")
     if not 0 <= given.port <= 65_535:
         raise BadRequest("--port takes 0 to 65535")
+
+
+def _lease(written: str | None) -> LeaseTimes:
+    """The times of leases as given, or by the variable; checked before anything is begun."""
+    source = LEASE_VARIABLE if written is None else "--lease"
+    named = os.environ.get(LEASE_VARIABLE, "") if written is None else written
+    if written is None and not named:
+        return LeaseTimes()
+    try:
+        return LeaseTimes.parse(named)
+    except BadRequest as error:
+        raise BadRequest(f"{source} {named}: {error.detail}", hint=error.hint) from error
 
 
 # -- arguments ---------------------------------------------------------------------------------------
@@ -266,6 +281,11 @@ def _parser() -> argparse.ArgumentParser:
     control.add_argument("--database", metavar="URL", help="postgresql://...; else SQLite below DIR")
     control.add_argument(
         "--replicas", type=int, default=3, metavar="N", help="copies of everything, for a new cluster (3)"
+    )
+    control.add_argument(
+        "--lease",
+        metavar="RENEW:SUSPEND:END",
+        help=f"a client's lease, in milliseconds; else {LEASE_VARIABLE} ({LeaseTimes()})",
     )
     _add_serving(control, DEFAULT_PORT)
     control.set_defaults(serve=_control)

@@ -10,6 +10,7 @@ import typer
 from cairnfs.cli import exits
 from cairnfs.cli.options import Data, data_directory
 from cairnfs.cli.output import note, number, show
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.local import members
 from cairnfs.local.cluster_file import DEFAULT_FILESERVERS, DEFAULT_PORT, DEFAULT_REPLICAS, Wish
 from cairnfs.local.processes import ending
@@ -44,13 +45,23 @@ def command(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen on other than loopback addresses, without TLS.")
     ] = False,
+    lease: Annotated[
+        str | None,
+        typer.Option(
+            "--lease",
+            metavar="RENEW:SUSPEND:END",
+            help=f"Of clients, in milliseconds: how soon a dead one's locks are free; first {LeaseTimes()}.",
+        ),
+    ] = None,
 ) -> int:
     """Start a cluster on this machine.
 
     Where one was started before, it continues with everything there. What is chosen at the first start
     is kept in cluster.toml and used again. Without --detach the cluster stops with Ctrl-C.
     """
-    wish = Wish(host=host, port=port, fileservers=fileservers, replicas=replicas, insecure=insecure)
+    wish = Wish(
+        host=host, port=port, fileservers=fileservers, replicas=replicas, insecure=insecure, lease=lease
+    )
     cluster = up(data_directory(data), wish, note)
     for line in _told(cluster):
         show(line)

@@ -5,8 +5,8 @@
     heartbeats    a silent fileserver is suspect, then down, then away
 
 Whoever holds counts from *sending* a renewal, whoever judges it from *seeing* one, on clocks of their own
-that nobody compares; so the same span, begun earlier, ends earlier. What belongs here: the times and the rule.
-What does not: counting (`client/session`, `control/duties`). Pure.
+that nobody compares; so the same span, begun earlier, ends earlier. What belongs here: the times and the
+rule. What does not: counting (`client/session`, `control/duties`). Pure.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from cairnfs.client.local import small_files
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.errors import BadRequest, Conflict
 from cairnfs.local import ports
 from cairnfs.local.paths import CONTROL, fileserver
@@ -37,13 +38,17 @@ class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClusterFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The whole file. `welcomed`: /Hello.txt was written, so whoever removes it keeps it removed."""
+    """The whole file. `welcomed`: /Hello.txt was written, so whoever removes it keeps it removed.
+
+    `lease`: the times of clients' leases, as `LeaseTimes` reads them; empty: as they are by themselves.
+    """
 
     format: int = FORMAT
     host: str
     insecure: bool = False
     replicas: int
     welcomed: bool = False
+    lease: str = ""
     control: Member
     fileservers: list[Member]
 
@@ -70,6 +75,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     fileservers: int | None = None
     replicas: int | None = None
     insecure: bool = False
+    lease: str | None = None
 
 
 def load(path: Path) -> ClusterFile | None:
@@ -115,6 +121,7 @@ def choose(wish: Wish) -> ClusterFile:
         host=host,
         insecure=wish.insecure,
         replicas=replicas,
+        lease=_lease(wish),
         control=Member(CONTROL, port),
         fileservers=[],
     )
@@ -140,6 +147,7 @@ def revise(cluster: ClusterFile, wish: Wish) -> ClusterFile:
         host=wish.host or cluster.host,
         insecure=wish.insecure or cluster.insecure,
         control=Member(CONTROL, wish.port or cluster.control.port),
+        lease=cluster.lease if wish.lease is None else _lease(wish),
     )
     _check_host(revised.host, insecure=revised.insecure)
     if wish.fileservers is not None and wish.fileservers > count:
@@ -188,6 +196,16 @@ def _check_host(host: str, *, insecure: bool) -> None:
             f"without TLS, anyone on the way to {host} could read tokens and files",
             hint="in a network you trust, give --insecure",
         )
+
+
+def _lease(wish: Wish) -> str:
+    """Raises BadRequest for times that a client and the cluster could not both keep."""
+    if wish.lease is None:
+        return ""
+    try:
+        return str(LeaseTimes.parse(wish.lease))
+    except BadRequest as error:
+        raise BadRequest(f"--lease {wish.lease}: {error.detail}", hint=error.hint) from error
 
 
 def _check_port(port: int | None) -> None:

@@ -43,6 +43,8 @@ def serve_arguments(places: ClusterPlaces, cluster: ClusterFile, process: str) -
     if cluster.insecure:
         where.append("--insecure")
     if process == CONTROL:
+        if cluster.lease:
+            where += ["--lease", cluster.lease]
         return ["control", "--data", str(places.data), "--replicas", str(cluster.replicas), *where]
     if not places.joined(process):
         where.append("--await-token")

@@ -114,8 +114,13 @@ def _settle(places: ClusterPlaces, wish: Wish) -> ClusterFile:
     else:
         settled = cluster_file.revise(found, wish)
         control = Process(places, CONTROL)
-        if settled.url != found.url and control.pid() is not None:
-            raise Conflict(f"the cluster is up at {found.url}", hint="stop it first: cairn down")
+        if control.pid() is not None:
+            if settled.url != found.url:
+                raise Conflict(f"the cluster is up at {found.url}", hint="stop it first: cairn down")
+            if settled.lease != found.lease:
+                raise Conflict(
+                    "the cluster is up with other times of leases", hint="stop it first: cairn down"
+                )
     if settled != found:
         cluster_file.save(places.cluster_file, settled)
     return settled

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from cairnfs.errors import BadRequest, Conflict
-from cairnfs.local import cluster_file, ports
+from cairnfs.local import cluster_file, members, ports
 from cairnfs.local.cluster_file import ClusterFile, Member, Wish
+from cairnfs.local.paths import ClusterPlaces
 
 HERE = "127.0.0.1"
 
@@ -65,6 +66,31 @@ def test_a_new_cluster_has_three_fileservers_and_three_copies() -> None:
 def test_no_more_copies_than_fileservers_are_chosen() -> None:
     assert cluster_file.choose(Wish(port=0, fileservers=1)).replicas == 1
     assert cluster_file.choose(Wish(port=0, fileservers=5)).replicas == 3
+
+
+def test_times_of_leases_are_kept_until_others_are_asked_for() -> None:
+    assert cluster_file.choose(Wish(port=0, fileservers=1)).lease == ""
+    chosen = cluster_file.choose(Wish(port=0, fileservers=1, lease="400:800:1200"))
+    assert chosen.lease == "400:800:1200"
+    assert cluster_file.revise(chosen, Wish()).lease == "400:800:1200"
+    assert cluster_file.revise(chosen, Wish(lease="5000:10000:15000")).lease == "5000:10000:15000"
+
+
+@pytest.mark.parametrize("lease", ["", "soon", "400:1200:800", "1:2:3"])
+def test_times_that_break_the_rule_of_leases_are_refused(lease: str) -> None:
+    with pytest.raises(BadRequest, match="--lease"):
+        cluster_file.choose(Wish(port=0, lease=lease))
+    with pytest.raises(BadRequest, match="--lease"):
+        cluster_file.revise(some_cluster(), Wish(lease=lease))
+
+
+def test_the_control_plane_alone_is_told_of_them() -> None:
+    places = ClusterPlaces(Path("/nowhere"))
+    cluster = some_cluster(lease="400:800:1200")
+    told = members.serve_arguments(places, cluster, "control")
+    assert told[told.index("--lease") + 1] == "400:800:1200"
+    assert "--lease" not in members.serve_arguments(places, some_cluster(), "control")
+    assert "--lease" not in members.serve_arguments(places, cluster, "fileserver-1")
 
 
 def test_each_process_gets_a_port_of_its_own() -> None:
