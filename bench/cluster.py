@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 
 from bench import processes
+from cairnfs.local.paths import ClusterPlaces
 
 FILESERVERS = 3
 COPIES = 3
@@ -72,6 +74,13 @@ class Cluster:
         for name, pid in self.pids().items():
             spent[name if name == CONTROL else "fileservers"] += processes.cpu_s(pid)
         return spent
+
+    def database_bytes(self) -> int:
+        """The size of the database, its log aside."""
+        file = ClusterPlaces(self.data).directory(CONTROL) / "cairn.sqlite"
+        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+            row = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+            return int(row.fetchone()[0])
 
     def command(self, *words: str) -> list[str]:
         """The argument list of a `cairn` command."""

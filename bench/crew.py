@@ -73,6 +73,11 @@ class Member:
             self._process.wait()
         self._process.stdout.close()
 
+    def kill(self) -> None:
+        """Let it die as it stands: nothing that it holds is given back."""
+        self._process.kill()
+        self._process.wait()
+
     def _line(self, deadline: float) -> bytes:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()

@@ -27,7 +27,9 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done. `seconds` is one burst's; `removals` the files that each client removes a run."""
+    """How much is done. `seconds` is one burst's; `removals` the files that each client removes a run,
+    `waiters` those of one lock, `held` the paths locked at once, `dying` the clients that are killed.
+    """
 
     repeats: int
     seconds: float
@@ -37,6 +39,9 @@ class Scale:
     entries: int
     large_bytes: int
     stream_bytes: int
+    waiters: int
+    held: int
+    dying: int
 
 
 FULL = Scale(
@@ -48,6 +53,9 @@ FULL = Scale(
     entries=10_000,
     large_bytes=1024 * MIB,
     stream_bytes=4096 * MIB,
+    waiters=1_000,
+    held=100_000,
+    dying=6,
 )
 QUICK = Scale(
     repeats=2,
@@ -58,6 +66,9 @@ QUICK = Scale(
     entries=2_000,
     large_bytes=64 * MIB,
     stream_bytes=512 * MIB,
+    waiters=200,
+    held=10_000,
+    dying=2,
 )
 
 
@@ -74,15 +85,22 @@ class Outcome:
 class Site:
     """`with Site(directory, scale) as site:` has a cluster and clients until the end of the block."""
 
-    def __init__(self, directory: Path, scale: Scale, beside: Sequence[tuple[str, Path]] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        scale: Scale,
+        beside: Sequence[tuple[str, Path]] = (),
+        cluster: Cluster | None = None,
+    ) -> None:
         """`directory` is empty; everything the bench writes is below it, or below those of `beside`.
 
-        These are mounted volumes of other systems, by their names, to be measured in the same way.
+        These are mounted volumes of other systems, by their names, to be measured in the same way. `cluster`
+        is another one than `cairn up` makes.
         """
         self.directory = directory
         self.scale = scale
         self.beside = beside
-        self.cluster = Cluster(directory)
+        self.cluster = cluster or Cluster(directory)
         log = directory / "clients.log"
         self.crew = Crew(self.cluster.environment, log)
         self._stack = ExitStack()

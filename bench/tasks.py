@@ -42,6 +42,17 @@ def close() -> None:
         _open.pop().close()
 
 
+def enrol(data: str, port: int) -> None:
+    """Become the first administrator of a cluster that was started without `cairn up`."""
+    from cairnfs.local import cluster_file, enrolment
+    from cairnfs.local.paths import ClusterPlaces
+
+    chosen = cluster_file.ClusterFile(
+        host="127.0.0.1", replicas=1, control=cluster_file.Member("control", port), fileservers=[]
+    )
+    enrolment.enrol(ClusterPlaces(Path(data)), chosen, lambda _: None)
+
+
 def connect() -> None:
     """Connect and ask once, so that no burst pays for it."""
     client().stat("/")
@@ -253,6 +264,7 @@ def _digest(parts: Iterable[bytes]) -> bytes:
 
 
 TASKS: dict[str, Callable[..., object]] = {
+    "enrol": enrol,
     "connect": connect,
     "mkdir": mkdir,
     "write": write,
