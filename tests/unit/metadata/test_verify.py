@@ -184,6 +184,8 @@ PLANTED = [
     ("orphan", f"INSERT INTO orphan VALUES ({F}, 1)"),
     ("session", "UPDATE session SET needs = 1000"),
     ("session", "UPDATE session SET user_id = 99"),
+    ("lock", "UPDATE clock SET locks = 1"),  # more of them: test_verify_locks
+    ("lock_key", "INSERT INTO lock_key VALUES (1, 1, x'', 1, 4711)"),
     ("group", "UPDATE group_member SET fileserver = 99 WHERE group_id = 7 AND position = 1"),
     ("group", "UPDATE group_member SET fileserver = 1 WHERE group_id = 7"),
     ("group", "DELETE FROM group_member WHERE group_id = 7 AND position = 0"),

@@ -13,7 +13,7 @@ from typing import Final
 
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import clock as clock_row
-from cairnfs.metadata.verify import attributes, clock, cluster, content, history, people, tree
+from cairnfs.metadata.verify import attributes, clock, cluster, content, history, locks, people, tree
 from cairnfs.metadata.verify.report import Report
 from cairnfs.wire.verification import VerifyDatabaseReply
 
@@ -32,6 +32,8 @@ INVARIANTS: Final[dict[str, tuple[Callable[[Report], None], ...]]] = {
     "orphan": (tree.check_orphans,),
     "detached": (history.check_detached,),
     "session": (cluster.check_sessions,),
+    "lock": (locks.check_locks, locks.check_queues),
+    "lock_key": (locks.check_keys, locks.check_tree),
     "group": (cluster.check_groups,),
     "people": (people.check_people, people.check_rights),
 }
