@@ -3,6 +3,10 @@
     0 ok   1 difference found   2 usage   3 not found   4 not allowed   5 conflict or lock
     6 unavailable, try again    7 limit or space        130 interrupted
 
+`cairn lock PATH -- COMMAND` gives COMMAND's own status, 128 and the signal's number where one ended it, and
+
+    124 the lock was lost, and COMMAND ended    126 COMMAND is no program    127 there is no COMMAND
+
 The line reads `cairn: PATH: what (what to do)`. What belongs here: errors of Cairn, of this machine
 and of the command's arguments, turned into both. What does not: printing them (`main.py`). Pure.
 """
@@ -17,6 +21,8 @@ from cairnfs.wire.names import printable
 
 OK, DIFFERENCE, USAGE, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNAVAILABLE, LIMIT = range(8)
 INTERRUPTED = 130
+#: Of `cairn lock PATH -- COMMAND`, as of `timeout` and `env`.
+LOST, NOT_RUNNABLE, NO_COMMAND = 124, 126, 127
 
 _OF_ERRNO = {
     USAGE: (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ, errno.EBADF),
