@@ -24,7 +24,9 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     JSON; or "events": a GET whose request is its query string (`wire/queries.py`) and whose answer is a
     stream of events, each with a `reply` as its data (`wire/events.py`).
     `access`: "user" is anyone who is logged in, fileservers included. `headers`: those it reads besides
-    what all do, each True where it has to come.
+    what all do, each True where it has to come. `waits`: it is answered when something happens, and given up
+    when nobody waits for the answer any more or the server stops. `places`: of a stream of events or what
+    waits, how many a process takes at once, and how many of one user, where that is not the usual number.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Endpoint(NamedTuple, Generic[Q, A]):
     frames: Literal["", "request", "reply", "events"] = ""
     body_max_bytes: int = 1024 * 1024
     headers: Mapping[str, bool] = {}
+    waits: bool = False
+    places: tuple[int, int] | None = None
 
 
 #: What many endpoints answer besides what is their own.

@@ -61,7 +61,9 @@ class Meter:
                 buckets.append((bound, total))
             durations.add_metric([endpoint], buckets, self._seconds[endpoint])
         yield durations
-        streams = GaugeMetricFamily("cairn_streams", "Streams of events open now.", labels=["endpoint"])
+        streams = GaugeMetricFamily(
+            "cairn_streams", "Streams of events open, and requests waiting, now.", labels=["endpoint"]
+        )
         for endpoint, count in self._streams.items():
             streams.add_metric([endpoint], count)
         yield streams

@@ -22,6 +22,7 @@ from cairnfs.errors import (
 from cairnfs.net import asgi
 from cairnfs.net.asgi import BodyPieces, Headers, Receive, Scope, Send
 from cairnfs.net.deadlines import within
+from cairnfs.net.serving.attending import attended
 from cairnfs.net.serving.bodies import Bodies, Hold
 from cairnfs.net.serving.context import Authenticate, Caller, Context, Standing
 from cairnfs.net.serving.exchange import Exchange
@@ -98,7 +99,10 @@ class Route:
                 await self._judge(caller)
                 request = body if self._takes_frames else await self._message(body, context, hold)
                 handed_over = True
-                reply = await self._handler(context, request)
+                if self.endpoint.waits:
+                    reply = await self._wait(exchange, receive, context, request)
+                else:
+                    reply = await self._handler(context, request)
         except TimeoutError as error:
             if handed_over:
                 raise OutcomeUnknown("the time was over before the outcome was known") from error
@@ -110,11 +114,16 @@ class Route:
         else:
             await exchange.answer(_JSON, codec.encode(reply))
 
+    async def _wait(self, exchange: Exchange, receive: Receive, context: Context, request: object) -> object:
+        """The reply of what waits for something to happen, as long as somebody waits for it."""
+        with self._streams.place(self.endpoint, context.caller):
+            return await attended(self._handler(context, request), receive, asgi.peer_of(exchange.scope))
+
     async def _stream(self, exchange: Exchange, receive: Receive, context: Context, began: float) -> None:
         if exchange.headers.announced() or b"transfer-encoding" in exchange.headers.raw:
             raise BadRequest("events are asked for in the query, without a body")
         request = queries.decode(self.endpoint.request, exchange.scope["query_string"])
-        with self._streams.place(self.endpoint.name, context.caller):
+        with self._streams.place(self.endpoint, context.caller):
             try:
                 async with within(self._clock, context.deadline - began + OVERTIME_S):
                     await self._judge(context.caller)

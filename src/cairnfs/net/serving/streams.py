@@ -1,13 +1,13 @@
 """Streams of events being answered: how they begin, go on and end, and how many there may be.
 
-What belongs here: everything that can end a stream, and the limits. What does not: what the events say
+What belongs here: everything that can end a stream, and the limits, which requests that wait have too. What
+does not: what the events say
 (handlers), their format (`wire/events.py`), the words of the answer (`exchange.py`). Used from one event
 loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -21,9 +21,11 @@ from cairnfs.ids import UserId
 from cairnfs.net import asgi
 from cairnfs.net.asgi import ClientGone, Receive
 from cairnfs.net.deadlines import within
+from cairnfs.net.serving.attending import first_of, leaving, stopping
 from cairnfs.net.serving.context import Caller, Context, Events, Heartbeat
 from cairnfs.net.serving.exchange import Exchange
 from cairnfs.wire import events
+from cairnfs.wire.endpoint import Endpoint
 from cairnfs.wire.events import Event
 
 STREAMS_MAX = 1024
@@ -37,31 +39,33 @@ _log = structlog.get_logger("net.serving")
 
 
 class Streams:
-    """The count of one process."""
+    """The count of one process, for each endpoint by itself."""
 
     def __init__(self, streams_max: int = STREAMS_MAX, of_user_max: int = STREAMS_OF_USER_MAX) -> None:
+        """The usual numbers: of one endpoint, and of one user there."""
         self.open: Counter[str] = Counter()
-        self._of_user: Counter[UserId] = Counter()
-        self._max = streams_max
-        self._of_user_max = of_user_max
+        self._of_user: Counter[tuple[str, UserId]] = Counter()
+        self._usual = streams_max, of_user_max
 
     @contextmanager
-    def place(self, endpoint: str, caller: Caller | None) -> Iterator[None]:
-        """A place for one more stream while the body runs. Raises Busy. Those of anyone count as a user's."""
-        user = UserId(-1) if caller is None else caller.user_id
-        if self.open.total() >= self._max:
-            raise _full(f"{self._max} streams of events are open here, no more are taken")
-        if self._of_user[user] >= self._of_user_max:
-            raise _full(f"one user may have {self._of_user_max} streams of events open")
-        self.open[endpoint] += 1
-        self._of_user[user] += 1
+    def place(self, endpoint: Endpoint[Any, Any], caller: Caller | None) -> Iterator[None]:
+        """A place for one more while the body runs. Raises Busy. Those of anyone count as a user's."""
+        name, user = endpoint.name, UserId(-1) if caller is None else caller.user_id
+        places, of_user = endpoint.places or self._usual
+        what = "requests wait" if endpoint.waits else "streams of events are open"
+        if self.open[name] >= places:
+            raise _full(f"{places} {what} here, no more are taken")
+        if self._of_user[name, user] >= of_user:
+            raise _full(f"{of_user} {what} here of one user, no more are taken")
+        self.open[name] += 1
+        self._of_user[name, user] += 1
         try:
             yield
         finally:
-            self.open[endpoint] -= 1
-            self._of_user[user] -= 1
-            if not self._of_user[user]:
-                del self._of_user[user]
+            self.open[name] -= 1
+            self._of_user[name, user] -= 1
+            if not self._of_user[name, user]:
+                del self._of_user[name, user]
 
 
 def _full(detail: str) -> Busy:
@@ -94,18 +98,13 @@ class Stream:
 
     async def run(self) -> None:
         """Tell the events. Raises why it ended, if not by itself: ClientGone, TokenExpired, Unavailable..."""
-        reasons: list[Coroutine[Any, Any, None]] = [self._tell(), self._leaving(), self._time()]
+        # Where several are done at once the first of them counts: what was told, then who hears it.
+        reasons: list[Coroutine[Any, Any, None]] = [self._tell(), leaving(self._receive), self._time()]
         if self._peer is not None:
-            reasons.append(self._stopping(self._peer.stopping))
-        tasks = [asyncio.ensure_future(reason) for reason in reasons]
+            reasons.append(stopping(self._peer))
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            # Where several are done at once the first of them counts: what was told, then who hears it.
-            ended = next(task for task in tasks if task.done())
+            ended = await first_of(reasons)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
         await ended
 
@@ -129,11 +128,6 @@ class Stream:
         told_s = -1.0 if item.as_of is None else item.as_of - self._began
         return events.encode_told(int(told_s * 1000) if told_s >= 0 else None)
 
-    async def _leaving(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        raise ClientGone
-
     async def _time(self) -> None:
         caller = self._context.caller
         token_s = LIFE_MAX_S if caller is None else (caller.expires_at_us - self._clock.now_us()) / 1e6
@@ -146,11 +140,6 @@ class Stream:
         if token_s < LIFE_MAX_S:
             raise TokenExpired("the access token's time is over: come again with another")
         raise Unavailable(f"a stream lasts {LIFE_MAX_S:g} s at most: come again")
-
-    @staticmethod
-    async def _stopping(stopping: asyncio.Event) -> None:
-        await stopping.wait()
-        raise Unavailable("the server is stopping")
 
     async def _close(self) -> None:
         close: Any = getattr(self._items, "aclose", None)
