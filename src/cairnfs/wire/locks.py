@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from cairnfs.errors import BadRequest
+from cairnfs.wire import names
 from cairnfs.wire.codec import Reply, Request, Whole
 from cairnfs.wire.shapes import Cursor, Id, PathBase64, PathString, listed, text
 
@@ -77,6 +78,10 @@ class LockPath(Request, kw_only=True):
 
     path: PathString
     path_b64: PathBase64 | None = None
+
+    def raw_path(self) -> bytes:
+        """The path's bytes."""
+        return names.from_text(self.path, self.path_b64)
 
 
 class AcquireRequest(Request, kw_only=True):
