@@ -1,0 +1,88 @@
+"""spots: from the paths of a request to its keys, and whether the person may lock them.
+
+What belongs here: walking, ways up from every name of a file that has several, rights. A lock keeps others
+from changing something, so it takes a right to change it, or (shared) to read it. Inside the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cairnfs.core.locks.request import INODE, NAME, Key, Spot
+from cairnfs.core.permissions import READ, WALK, WRITE, Person, allowed, may_change, may_take_away
+from cairnfs.errors import Forbidden, TooManyLocks
+from cairnfs.ids import ROOT, InodeId, Path
+from cairnfs.metadata.ops import resolve
+from cairnfs.metadata.ops.resolve import Place
+from cairnfs.metadata.rows.nodes import Dentry, Version
+from cairnfs.metadata.state import State
+from cairnfs.metadata.state.ways import names_of, way_up
+from cairnfs.metadata.view import SYMLINK
+
+#: A file of more names is locked by none of them: its keys would be as many.
+NAMES_MAX = 10_000
+
+
+def walk(state: State, person: Person, paths: Sequence[Path], *, follow: bool, exclusive: bool) -> list[Spot]:
+    """What these paths lead to, in their order.
+
+    Raises NotFound, NotADirectory, Forbidden, SymlinkLoop, TooManyLocks.
+    """
+    view = state.tree.view
+    found = []
+    for path in paths:
+        at = resolve.place(view, person, path, follow=follow)
+        if not _may(state, person, at, exclusive=exclusive):
+            raise Forbidden(f"{person.name} may not lock this", path=resolve.text(path))
+        found.append(spot(state, at))
+    return found
+
+
+def spot(state: State, at: Place) -> Spot:
+    """The keys of a place. Raises TooManyLocks."""
+    if at.is_root:
+        return Spot(None, Key(ROOT, INODE))
+    name = Key(at.parent, NAME, at.name)
+    if at.dentry is None:
+        return Spot(name, None, at.chain)
+    return Spot(name, Key(at.dentry.inode, INODE), at.chain, _around(state, at.dentry, at.path))
+
+
+def _around(state: State, dentry: Dentry, path: Path) -> frozenset[InodeId]:
+    """The directories above the other names of a file."""
+    above: set[InodeId] = set()
+    names = names_of(state.tree, dentry)
+    if len(names) > NAMES_MAX:
+        raise TooManyLocks(f"a file of more than {NAMES_MAX} names", path=resolve.text(path))
+    for parent in {one.parent for one in names} - {dentry.parent}:
+        above.update(way_up(state.tree, parent))
+    return frozenset(above)
+
+
+def _may(state: State, person: Person, at: Place, *, exclusive: bool) -> bool:
+    version = state.tree.view.version
+    if at.is_root:
+        return may_lock(person, None, None, version(ROOT), exclusive=exclusive)
+    here = None if at.dentry is None else version(at.dentry.inode)
+    kind = None if at.dentry is None else at.dentry.kind
+    return may_lock(person, version(at.parent), kind, here, exclusive=exclusive)
+
+
+def may_lock(
+    person: Person, parent: Version | None, kind: str | None, here: Version | None, *, exclusive: bool
+) -> bool:
+    """Whether a person may lock what is there, as `kind` (None: nothing, or the root), in this directory."""
+    if here is not None and kind == SYMLINK:
+        # Everybody may write a symlink, and nobody can: it is its owner's, and the directory's.
+        if not exclusive or may_change(person, here.owner):
+            return True
+    elif here is not None and _may_use(person, here, exclusive=exclusive):
+        return True
+    if parent is None or not allowed(person, parent.owner, parent.owner_group, parent.mode, WRITE | WALK):
+        return False
+    return here is None or may_take_away(person, parent.owner, parent.mode, here.owner)
+
+
+def _may_use(person: Person, here: Version, *, exclusive: bool) -> bool:
+    wanted = (WRITE,) if exclusive else (READ, WRITE)
+    return any(allowed(person, here.owner, here.owner_group, here.mode, want) for want in wanted)
