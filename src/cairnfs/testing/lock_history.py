@@ -137,9 +137,18 @@ class LockBook:
         self._clock = SystemClock()
         self._out = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def asked(self, request: str, *, owner: str, things: Iterable[str], mode: Mode = "exclusive") -> None:
-        """To be called before the request is sent."""
-        self._write(Asked, request=request, owner=owner, things=list(things), mode=mode)
+    def asked(
+        self,
+        request: str,
+        *,
+        owner: str,
+        things: Iterable[str],
+        mode: Mode = "exclusive",
+        process: str | None = None,
+    ) -> None:
+        """To be called before the request is sent, by another `process` perhaps, which keeps no book."""
+        told = {"process": process} if process else {}
+        self._write(Asked, request=request, owner=owner, things=list(things), mode=mode, **told)
 
     def granted(self, request: str, *, lock: int, fence: int, mode: Mode | None = None) -> None:
         """To be called when the answer is there."""
@@ -182,7 +191,7 @@ class LockBook:
         os.close(self._out)
 
     def _write(self, kind: type[AnyEvent], **told: Any) -> None:
-        event = kind(at_s=self._clock.boottime(), process=self._process, **told)
+        event = kind(at_s=self._clock.boottime(), **{"process": self._process, **told})
         os.write(self._out, msgspec.json.encode(event) + b"\n")
 
 

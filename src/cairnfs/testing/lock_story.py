@@ -46,7 +46,7 @@ class Holding:
     """One request from its beginning to its end.
 
     `may_end_s`: from then on it may be held no more, for all that others can know. `over_s`: from then on it
-    is over, and its owner knows; `died_s`: from then on there is no owner.
+    is over, and its owner knows; `died_s`: from then on there is no owner. `lost`: it was not given back.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Holding:
     may_end_s: float = NEVER_S
     over_s: float = NEVER_S
     died_s: float = NEVER_S
+    lost: bool = False
 
     @property
     def session(self) -> str:
@@ -150,6 +151,7 @@ class Story:
             case Releasing():
                 self._end(self.holdings[event.request], event.at_s, may_end_s=event.at_s)
             case Lost():
+                self.holdings[event.request].lost = True
                 self._end(self.holdings[event.request], event.at_s, may_end_s=event.at_s - SLACK_S)
             case Sent():
                 self._try(event)
