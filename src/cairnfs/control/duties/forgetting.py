@@ -1,4 +1,7 @@
-"""Forgetting what is too old to count: answers older than a day, nonces, expired tokens. One event loop."""
+"""Forgetting what is too old to count: answers older than a day, nonces, expired tokens, old broken locks.
+
+One event loop.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from cairnfs.control.duties.leadership import Term
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.ops import leader, tokens
+from cairnfs.metadata.ops.locks import broken
 
 
 class Forgetting:
@@ -25,6 +29,6 @@ class Forgetting:
 
         def forget(tx: Tx) -> int:
             leader.require(tx, term)
-            return tokens.forget(tx)
+            return tokens.forget(tx) + broken.forget(tx)
 
         return await self._driver.light(forget) > 0

@@ -6,6 +6,7 @@
     release, upgrade, breaking, ending    the other verbs
     promote      whoever may be granted once something is gone
     standing     how a request stands; renewing: its session's lease
+    list         who holds and who waits, for everybody's eyes (`paths`, `queues`); broken: what was broken
 
 All of them decide by `core/locks`, on what `rows/lock_looks` finds.
 """
