@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cairnfs.core.locks.request import INODE, Key, Look, Request, Spot
+from cairnfs.ids import InodeId
 
 
 def met_by(looks: Iterable[Look], other: Request) -> bool:
@@ -44,7 +45,7 @@ def covered(spots: Sequence[Spot], own: Sequence[Request], *, exclusive: bool, s
     return all(_has(spot, keys, trees, subtree=subtree) for spot in spots)
 
 
-def _has(spot: Spot, keys: set[Key], trees: set[int], *, subtree: bool) -> bool:
+def _has(spot: Spot, keys: set[Key], trees: set[InodeId], *, subtree: bool) -> bool:
     if not trees.isdisjoint(spot.above):
         return True
     if spot.inode is not None and spot.inode.inode in trees:

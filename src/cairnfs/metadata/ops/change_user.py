@@ -1,6 +1,6 @@
 """change_user: another role, another state; and looking users up.
 
-What belongs here: the verb, and what ends with a right: logins and sessions of whoever is shut out,
+What belongs here: the verb, and what ends with a right: logins, sessions and locks of whoever is shut out,
 invitations and join tokens of whoever is an active administrator no more. What does not: signing up
 (`users`), user groups. A removed user's row stays under a name that nobody can have: numbers are never given
 again, so what was theirs stays theirs.
@@ -15,6 +15,7 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import LastAdministrator, NoSuchUser
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops.governing import Governing
+from cairnfs.metadata.ops.locks.ending import end_sessions
 from cairnfs.metadata.rows import people as rows
 from cairnfs.metadata.rows import sessions, tokens, users
 from cairnfs.metadata.rows.users import User
@@ -67,8 +68,7 @@ class ChangeUser(Governing):
 
     def _shut_out(self, state: State, user: User) -> None:
         tokens.delete_refresh_of(state.tx, user.id)
-        for session in sessions.delete_of(state.tx, user.id):
-            state.forget_session(session)
+        end_sessions(state, sessions.delete_of(state.tx, user.id))
 
 
 def show(tx: Tx, name: str) -> UserInfo:

@@ -14,6 +14,7 @@ from cairnfs.errors import BadRequest, SessionEnded
 from cairnfs.ids import CommitNumber, Incarnation, SessionId, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import leader
+from cairnfs.metadata.ops.locks.ending import end_sessions
 from cairnfs.metadata.rows import clock, sessions
 from cairnfs.metadata.rows.sessions import Session
 from cairnfs.metadata.state import State, Want
@@ -86,9 +87,9 @@ class EndSession:
         return []
 
     def apply(self, state: State) -> None:
-        """Its uploads do not count any more."""
-        sessions.delete(state.tx, self._session, self._user)
-        state.forget_session(self._session)
+        """Its uploads do not count any more, and what it had locked is others'."""
+        if sessions.delete(state.tx, self._session, self._user):
+            end_sessions(state, [self._session])
 
 
 class ExpireSessions:
@@ -116,8 +117,7 @@ class ExpireSessions:
         """A renewal that came in between saves its session."""
         leader.require(state.tx, self._term)
         ended = sessions.delete_unmoved(state.tx, self._seen)
-        for session in ended:
-            state.forget_session(session)
+        end_sessions(state, ended)
         return ended
 
 

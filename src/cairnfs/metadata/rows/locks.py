@@ -2,9 +2,9 @@
 
 What belongs here: the tables `lock` and `broken_lock`, with `lock_key` where both change together. What does
 not: looking for what is in the way (`rows/lock_looks`), for commits (`rows/lock_keys`), for people
-(`rows/lock_pages`). Nothing of locks is kept in memory beyond one operation: whoever writes, writes to the
-database at once, and whoever inserts or deletes has `clock.locks` changed by as many (`ops/locks/counting`).
-Any thread, inside a tx that holds the clock.
+(`rows/lock_pages`), for news (`rows/grants`). Nothing of locks is kept in memory beyond one operation: whoever
+writes, writes to the database at once, and whoever inserts or deletes has `clock.locks` changed by as many
+(`ops/locks/promote.count`). Any thread, inside a tx that holds the clock.
 """
 
 from __future__ import annotations
@@ -56,14 +56,6 @@ class BrokenRow(msgspec.Struct, frozen=True, gc=False):
     broken_by: UserId
     at_us: int
     reason: str
-
-
-class Grant(msgspec.Struct, frozen=True, gc=False):
-    """A lock that was granted, and to which session."""
-
-    lock: int
-    fence: int
-    session: SessionId
 
 
 LOCK = ", ".join(f"l.{name}" for name in LockRow.__struct_fields__)
@@ -164,12 +156,6 @@ def waiting(tx: Tx, after: int, limit: int) -> list[int]:
     """The first so many that wait, of those with a number beyond `after`."""
     rows = tx.rows("SELECT id FROM lock WHERE fence = 0 AND id > ? ORDER BY id LIMIT ?", after, limit)
     return [row[0] for row in rows]
-
-
-def granted_after(tx: Tx, fence: int, limit: int) -> list[Grant]:
-    """The first so many of the held ones with a fence beyond this, in the order of their fences."""
-    rows = tx.rows("SELECT id, fence, session FROM lock WHERE fence > ? ORDER BY fence LIMIT ?", fence, limit)
-    return [Grant(*row) for row in rows]
 
 
 def insert(tx: Tx, row: LockRow, keys: Iterable[Key]) -> None:

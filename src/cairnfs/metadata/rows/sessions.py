@@ -55,9 +55,12 @@ def insert(tx: Tx, session: Session) -> None:
 
 
 def renew(tx: Tx, session: SessionId, user: UserId, counter: int, needs: int) -> bool:
-    """Raise counter and needs, never lower them; False where there is no such session of that user."""
+    """Raise counter and needs, never lower needs; False where there is no such session of that user.
+
+    A counter that is behind raises it too, by one: somebody else may have renewed the session meanwhile.
+    """
     changed = tx.run(
-        "UPDATE session SET counter = CASE WHEN counter < ? THEN ? ELSE counter END,"
+        "UPDATE session SET counter = CASE WHEN counter < ? THEN ? ELSE counter + 1 END,"
         " needs = CASE WHEN needs < ? THEN ? ELSE needs END WHERE id = ? AND user_id = ?",
         counter,
         counter,
@@ -69,9 +72,9 @@ def renew(tx: Tx, session: SessionId, user: UserId, counter: int, needs: int) ->
     return changed == 1
 
 
-def delete(tx: Tx, session: SessionId, user: UserId) -> None:
-    """End one of this user."""
-    tx.run("DELETE FROM session WHERE id = ? AND user_id = ?", session, user)
+def delete(tx: Tx, session: SessionId, user: UserId) -> bool:
+    """End one of this user; whether it was there."""
+    return tx.run("DELETE FROM session WHERE id = ? AND user_id = ?", session, user) > 0
 
 
 def delete_of(tx: Tx, user: UserId) -> list[SessionId]:
