@@ -1,8 +1,8 @@
 """Sending a commit so that its outcome is known: done, refused, or surely not done.
 
 One request id per commit, however often it is sent. Where time runs out while the outcome is not
-known, the cluster is asked to settle it. What belongs here: that. What does not: making the
-operations. Used from one event loop.
+known, the cluster is asked to settle it. Each shows the locks that are held where it is made
+(`locks/turns.py`). What belongs here: that. What does not: making the operations. Used from one event loop.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import secrets
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, cast
 
+import msgspec
+
 from cairnfs.client.control import Control
+from cairnfs.client.locks import turns
 from cairnfs.client.retry import STRANGER_S, Pauses, worth_repeating
 from cairnfs.errors import (
     BadRequest,
@@ -34,6 +37,7 @@ from cairnfs.wire.commits import (
     SettleRequest,
 )
 from cairnfs.wire.endpoint import Endpoint
+from cairnfs.wire.locks import LockProof
 
 
 class Repeatable(Protocol):
@@ -90,7 +94,22 @@ async def commit(
 
 
 async def send(control: Control, endpoint: Endpoint[Q, A], request: Q, *, timeout_s: float) -> A:
-    """Send what makes one commit, and may be sent again under its request id. Raises as `commit`."""
+    """Send what makes one commit, and may be sent again under its request id. Raises as `commit`.
+
+    It shows the locks that are held here. Raises Locked where somebody else's is in the way, LockLost where
+    one that it shows is lost; where that is asked for, it waits for its turn.
+    """
+    if turns.is_plain(control):
+        return await _send(control, endpoint, request, timeout_s)
+
+    async def shown(proofs: Sequence[LockProof]) -> A:
+        showing = cast(Q, msgspec.structs.replace(cast(msgspec.Struct, request), locks=list(proofs)))
+        return await _send(control, endpoint, showing, timeout_s)
+
+    return await turns.in_turn(control, shown)
+
+
+async def _send(control: Control, endpoint: Endpoint[Q, A], request: Q, timeout_s: float) -> A:
     pauses = Pauses(control.clock, timeout_s)
     stranger_until = control.clock.monotonic() + STRANGER_S
     unknown = False

@@ -1,7 +1,8 @@
 """From what a caller has (a profile, a URL, a password, a token) to a connected filesystem.
 
 What belongs here: which of these counts when several are there. `CAIRN_URL` and `CAIRN_TOKEN` in the
-environment stand before the profile, arguments before both. Used from one event loop.
+environment stand before the profile, arguments before both. `CAIRN_LOCK` is shown with every commit. Used
+from one event loop.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from cairnfs.client.cache import directory as cache_directory
 from cairnfs.client.connection import Connection
 from cairnfs.client.credentials import GivenToken, RefreshedToken, TokenSource
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.locks.here import VARIABLE as LOCKS_VARIABLE
+from cairnfs.client.locks.here import inherited
 from cairnfs.client.record.record import state_dir
 from cairnfs.clock import Clock, SystemClock
 from cairnfs.errors import BadRequest, Unauthenticated
@@ -63,6 +66,7 @@ async def connect(
     if url is None and known is None:
         raise Unauthenticated("no cluster is known here", hint="start one: cairn up; or log in: cairn login")
     origin = checked_url(url or (known.url if known is not None else ""))
+    locks = inherited(os.environ.get(LOCKS_VARIABLE))
     cache = cache_directory.settings(known)
     far = transport or HttpTransport(clock=clock)
     cluster_id = None
@@ -88,6 +92,7 @@ async def connect(
     connection = Connection(
         far, origin, clock=clock, tokens=tokens, cluster_id=cluster_id, label=label(), cache=cache
     )
+    connection.control.locks.inherited = locks
     if cluster_id is not None:
         # Commands are repeated; a login that is saved nowhere is of a program that lives on.
         connection.notes = state_dir() / "puts"

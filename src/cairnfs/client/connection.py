@@ -17,6 +17,7 @@ from cairnfs.client.cluster import Cluster
 from cairnfs.client.control import Control
 from cairnfs.client.credentials import TokenSource
 from cairnfs.client.download import Downloads
+from cairnfs.client.locks.desk import Desk
 from cairnfs.client.policies import Policies
 from cairnfs.client.results import Durability
 from cairnfs.client.retry import Patience
@@ -54,6 +55,8 @@ class Connection:
         self.cluster = Cluster(self.control, cluster_id)
         self.plane = ChunkPlane(transport, clock, tokens)
         self.sessions = Sessions(self.control, label)
+        self.locks = Desk(self.control, self.sessions)
+        self.control.locks.desk = self.locks
         self.policies = Policies(self.control)
         self.budget = budget or Budget()
         #: Where notes of unfinished puts are kept on this machine; without it there are none.
@@ -87,6 +90,7 @@ class Connection:
         """
         await self.singles.close()
         await self.downloads.close()
+        await self.locks.close()
         await self.sessions.close()
         self.control.closed = True
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from cairnfs.client.credentials import TokenSource
+from cairnfs.client.locks.here import LocksHere
 from cairnfs.client.retry import Patience, persist
 from cairnfs.client.together import Together
 from cairnfs.clock import Clock
@@ -47,6 +48,7 @@ class Control:
         self.met = False
         self.closed = False
         self.commits = Together(self.once)
+        self.locks = LocksHere()
         self._calls = Calls(transport, origin, clock=clock, token=tokens.token)
 
     async def once(

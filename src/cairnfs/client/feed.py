@@ -75,6 +75,7 @@ async def follow(
     patience_s: float = PATIENCE_S,
     idle_s: float = IDLE_S,
     lost: Callable[[CairnError], None] | None = None,
+    opened: Callable[[], None] | None = None,
 ) -> AsyncGenerator[T, None]:
     """What `decode` makes of each event, for ever; close it (`contextlib.aclosing`) when done.
 
@@ -82,7 +83,8 @@ async def follow(
     ends with its token or its server is opened again after the last event whose successor was asked for, so
     every event comes at least once. Raises what is final (BeforeHorizon, IncarnationChanged, Forbidden...,
     and what `decode` raises), and what may pass once it has not passed for `patience_s`. `lost` is told each
-    time why there is no stream now, before it is tried again; not of a token whose time is over.
+    time why there is no stream now, before it is tried again; not of a token whose time is over. `opened` is
+    told each time when there is one.
     """
     clock = control.clock
     liveness = liveness or Liveness(clock)
@@ -102,6 +104,8 @@ async def follow(
                 async with calls.events(endpoint, request, idle_s=idle_s, headers=headers) as stream:
                     opened_at = clock.monotonic()
                     liveness.hear(stream)
+                    if opened is not None:
+                        opened()
                     async for event in stream:
                         yield decode(event)
                         # What a stream begins with is no news: else one that breaks off after it each

@@ -32,6 +32,7 @@ from cairnfs.client.get.sync import Ways as SyncWays
 from cairnfs.client.get.sync import sync_tree
 from cairnfs.client.get.tree import get_tree
 from cairnfs.client.local.files import LocalPath
+from cairnfs.client.locks import verbs as locking
 from cairnfs.client.naming import At, PathLike, as_at, as_path
 from cairnfs.client.people import People
 from cairnfs.client.publish import verb as publishing
@@ -201,6 +202,14 @@ class Filesystem:
     get_xattrs = xattrs.get_xattrs
     set_xattr = xattrs.set_xattr
     remove_xattr = xattrs.remove_xattr
+    lock = locking.lock
+    lock_many = locking.lock_many
+    locks = locking.locks
+    broken_locks = locking.broken_locks
+    break_lock = locking.break_lock
+    waiting = locking.waiting
+    showing = locking.showing
+    shown_locks = locking.shown_locks
     find = search.find
     du = search.du
     df = search.df

@@ -2,7 +2,8 @@
 
 One portal per process, started at the first call and shared by all synchronous clients; after a fork
 the child starts its own. A call that is interrupted (Ctrl-C) cancels its work and waits a moment for
-it to end. What belongs here: that. What does not: which calls there are (`sync.py`). Any thread.
+it to end; one that is made under a lock ends when that is lost. What belongs here: that. What does not: which
+calls there are (`sync.py`). Any thread.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+from cairnfs.client.locks.guard import under_locks
 from cairnfs.errors import BadRequest, Unavailable
 from cairnfs.net.loop import new_loop
 
@@ -47,8 +49,11 @@ class Portal:
         if self.ours:
             self._loop.call_soon_threadsafe(work)
 
-    def call(self, work: Coroutine[Any, Any, R]) -> R:
-        """Run `work` on the loop and wait for its result. Raises what it raises."""
+    def call(self, work: Coroutine[Any, Any, R], *, bare: bool = False) -> R:
+        """Run `work` on the loop and wait for its result. Raises what it raises.
+
+        Raises LockLost where a lock that is held in this thread is lost before its end, unless `bare`.
+        """
         if not self.ours or threading.current_thread() is self._thread:
             work.close()
             raise BadRequest(
@@ -56,6 +61,8 @@ class Portal:
                 if not self.ours
                 else "a synchronous call from Cairn's own thread would wait for itself"
             )
+        if not bare:
+            work = under_locks(work)
         result: concurrent.futures.Future[R] = concurrent.futures.Future()
         running: list[asyncio.Task[R]] = []
 

@@ -6,7 +6,8 @@ never fall.
 The client counts from *sending* a renewal, on the clock that goes on while the machine sleeps. After
 `suspend_ms` without an answer the session is suspended: work waits. After `lease_ms`, or at the
 server's word, it is over, and everything that held it fails with SessionEnded; so this client stops
-before the server gives away what it held. What belongs here: that, and `needs`. Used from one event loop.
+before the server gives away what it held. A session that ended while locks were held is not replaced in their
+bodies. What belongs here: that, and `needs`. Used from one event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from collections.abc import Callable
 
 from cairnfs.client.control import CLOSED, Control
 from cairnfs.client.retry import persist
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.errors import BadRequest, CairnError, SessionEnded
+from cairnfs.ids import NEVER
 from cairnfs.net.deadlines import within
 from cairnfs.wire import endpoints
 from cairnfs.wire.sessions import RenewRequest, SessionReply, SessionRequest
@@ -26,7 +29,7 @@ _RETRY_S = 0.5
 
 
 class Hold:
-    """A use of the session: an unfinished upload, or a commit that is being read. To be released."""
+    """A use of the session: an unfinished upload, a commit that is being read, a lock. To be released."""
 
     def __init__(self, live: _Live, needs: int) -> None:
         """`needs` is the commit that the session still needs for this use."""
@@ -45,6 +48,21 @@ class Hold:
         return self._live.incarnation
 
     @property
+    def is_over(self) -> bool:
+        """Whether the session is over, or nobody has noticed yet that it is. Any thread."""
+        return self._live.is_late()
+
+    @property
+    def times(self) -> LeaseTimes:
+        """The session's, as the cluster promised them."""
+        reply = self._live.reply
+        return LeaseTimes(reply.renew_ms, reply.suspend_ms, reply.lease_ms)
+
+    def age_s(self) -> float:
+        """How long ago, by boottime, the renewal was sent that was answered last. Any thread."""
+        return self._live.age_s()
+
+    @property
     def begin(self) -> int:
         """The begin number of an upload under this hold."""
         return self.needs
@@ -57,6 +75,10 @@ class Hold:
         """Return when work may go on; wait while the session is suspended. Raises SessionEnded."""
         await self._live.ready()
 
+    def end(self, why: str) -> None:
+        """The cluster has said that the session is over."""
+        self._live.end(why)
+
     def release(self) -> None:
         """The use is over."""
         self._live.holds.discard(self)
@@ -64,7 +86,7 @@ class Hold:
 
     def tell_ended(self, error: SessionEnded) -> None:
         """The session is over."""
-        for tell in self._ended:
+        for tell in list(self._ended):
             tell(error)
 
 
@@ -87,13 +109,18 @@ class Sessions:
             live = await self._begin_earlier(commit)
         return live.hold(commit)
 
+    async def hold_lock(self) -> Hold:
+        """A hold for a lock, which needs no commit."""
+        return (await self.begin()).hold(NEVER)
+
     async def begin(self, needs: int | None = None) -> _Live:
         """See that there is a session, and give it. A new one may need an earlier commit than the present.
 
-        Raises BadRequest once they are closed.
+        Raises BadRequest once they are closed, LockLost in the body of a lock that the last one held.
         """
         if self._live is not None and not self._live.is_over():
             return self._live
+        self._control.locks.check()
         async with self._beginning:
             if not self._closed and (self._live is None or self._live.is_over()):
                 self._live = await self._begin(needs)
@@ -151,6 +178,7 @@ class _Live:
         self._commit = reply.commit
         #: What the cluster was told; an answer that is lost may have told it all the same.
         self._needs = needs
+        self.reply = reply
         self._renew_s = reply.renew_ms / 1000
         self._suspend_s = reply.suspend_ms / 1000
         self._lease_s = reply.lease_ms / 1000
@@ -169,25 +197,31 @@ class _Live:
         """Whether what this session needs goes back to a commit."""
         return self._needs <= commit
 
+    def is_late(self) -> bool:
+        """Whether it is over by the clock, or by somebody's word. Changes nothing; any thread."""
+        return self._over is not None or self.age_s() >= self._lease_s
+
     def is_over(self) -> bool:
         """Look at the clock: a machine that slept wakes up past its lease."""
-        if self._over is None and self._age_s() >= self._lease_s:
-            self._end("it could not be renewed in time")
+        if self._over is None and self.is_late():
+            self.end("it could not be renewed in time")
         return self._over is not None
 
     async def ready(self) -> None:
         while not self.is_over():
-            if self._age_s() < self._suspend_s:
+            if self.age_s() < self._suspend_s:
                 return
             self._news.clear()
             await self._news.wait()
         assert self._over is not None
         raise self._over
 
-    def _age_s(self) -> float:
+    def age_s(self) -> float:
+        """Since the last renewal that was answered, from its sending."""
         return self._clock.boottime() - self._confirmed
 
-    def _end(self, why: str) -> None:
+    def end(self, why: str) -> None:
+        """It is over; who holds it is told."""
         if self._over is None:
             self._over = SessionEnded(f"the session is over: {why}", hint="try again")
             for hold in list(self.holds):
@@ -197,19 +231,19 @@ class _Live:
     async def _renew_on(self) -> None:
         pause_s = self._renew_s
         while True:
-            await self._clock.sleep(min(pause_s, max(self._lease_s - self._age_s(), 0.0)))
+            await self._clock.sleep(min(pause_s, max(self._lease_s - self.age_s(), 0.0)))
             if self.is_over():
                 return
-            pause_s = self._renew_s if await self._renew() else _RETRY_S
+            pause_s = self._renew_s if await self._renew() else min(_RETRY_S, self._renew_s / 2)
 
     async def _renew(self) -> bool:
         """Ask once; whether there was an answer, good or bad."""
         self._counter += 1
-        needs = max(self._needs, min((hold.needs for hold in self.holds), default=self._commit))
+        needs = max(self._needs, min([self._commit, *(hold.needs for hold in self.holds)]))
         self._needs = needs
         sent = self._clock.boottime()
         # An attempt ends in time for another one before the session would be suspended for long.
-        timeout_s = min(self._renew_s, max(self._lease_s - self._age_s(), 0.001))
+        timeout_s = min(self._renew_s, max(self._lease_s - self.age_s(), 0.001))
         request = RenewRequest(counter=self._counter, needs=needs)
         try:
             async with within(self._clock, timeout_s):
@@ -217,12 +251,12 @@ class _Live:
                     endpoints.RENEW_SESSION, request, params={"session": self.id}, timeout_s=timeout_s
                 )
         except SessionEnded as error:
-            self._end(error.detail)
+            self.end(error.detail)
             return True
         except (CairnError, TimeoutError):
             return False
         if reply.incarnation != self.incarnation:
-            self._end("the cluster's history was cut")
+            self.end("the cluster's history was cut")
             return True
         self._confirmed = sent
         self._commit = max(self._commit, reply.commit)
@@ -234,7 +268,7 @@ class _Live:
         await asyncio.gather(self._task, return_exceptions=True)
         if self._over is not None:
             return
-        self._end("it was closed")
+        self.end("it was closed")
         try:
             await self._control.once(endpoints.END_SESSION, params={"session": self.id}, timeout_s=_END_S)
         except CairnError:

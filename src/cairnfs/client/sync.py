@@ -2,7 +2,8 @@
 
 Its methods are made from Filesystem's own, one line each; there is no second implementation. It may
 be used from several threads at once. After a fork the child's first call connects anew; files opened
-before the fork are the parent's. What belongs here: crossing over. What does not: any verb's meaning.
+before the fork are the parent's, and so are locks, which the child shows all the same. What belongs here:
+crossing over. What does not: any verb's meaning.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Literal, TypeVar, overload
 from cairnfs.client.blocking import blocking, iterating
 from cairnfs.client.control import CLOSED
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.locks.held import Circle
 from cairnfs.client.naming import At, PathLike
 from cairnfs.client.portal import Portal, portal
 from cairnfs.client.results import Durability
 from cairnfs.client.sync_files import FileWriter, reader
+from cairnfs.client.sync_locks import bodies, plainly
 from cairnfs.client.sync_people import SyncPeople
 from cairnfs.errors import BadRequest, CairnError
 
@@ -45,6 +48,8 @@ class Client:
         self._portal: Portal | None = None
         self._filesystem: Filesystem | None = None
         self._closed = False
+        #: The same after a fork: what is held here is shown there.
+        self._circle = Circle()
         _open_clients.add(self)
 
     read_file = blocking(Filesystem.read_file)
@@ -77,6 +82,14 @@ class Client:
     get_xattrs = blocking(Filesystem.get_xattrs)
     set_xattr = blocking(Filesystem.set_xattr)
     remove_xattr = blocking(Filesystem.remove_xattr)
+    lock = bodies(Filesystem.lock)
+    lock_many = bodies(Filesystem.lock_many)
+    locks = iterating(Filesystem.locks, _ENTRIES)
+    broken_locks = iterating(Filesystem.broken_locks, _ENTRIES)
+    break_lock = blocking(Filesystem.break_lock)
+    waiting = plainly(Filesystem.waiting)
+    showing = plainly(Filesystem.showing)
+    shown_locks = plainly(Filesystem.shown_locks)
     find = iterating(Filesystem.find, _ENTRIES)
     du = iterating(Filesystem.du, _ENTRIES)
     df = blocking(Filesystem.df)
@@ -137,6 +150,7 @@ class Client:
                 raise BadRequest(CLOSED)
             if self._filesystem is None or self._portal is not through:
                 self._filesystem = through.call(_awaited(self._connect))
+                self._filesystem.connection.control.locks.circle = self._circle
                 self._portal = through
             return through, self._filesystem
 

@@ -21,7 +21,7 @@ from cairnfs.wire.commits import COMMITS_MAX, CommitManyRequest, CommitReply, Co
 #: Requests under way at once. With a second one the server has work while an answer is on its way.
 WIDTH = 2
 #: What is larger than this goes alone: it would only hold up the others.
-OPERATIONS_MAX, CHUNKS_MAX = 4, 64
+OPERATIONS_MAX, CHUNKS_MAX, LOCKS_MAX = 4, 64, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +107,8 @@ class Together:
 
 def _large(request: CommitRequest) -> bool:
     if len(request.operations) > OPERATIONS_MAX or len(request.receipts) > CHUNKS_MAX:
+        return True
+    if len(request.locks) > LOCKS_MAX:
         return True
     return sum(len(one.chunks) for one in request.operations if isinstance(one, Write)) > CHUNKS_MAX
 

@@ -113,7 +113,7 @@ async def test_a_hold_that_is_over_sends_nothing(cluster: FakeCluster, files: Fi
     connection = files.connection
     hold = await connection.begin_upload()
     before = requests(cluster)
-    hold._live._end("as a test")
+    hold.end("as a test")
     from cairnfs.client.sources import hashed
 
     with pytest.raises(SessionEnded):

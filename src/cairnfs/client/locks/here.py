@@ -1,0 +1,63 @@
+"""One client's locks as they are held here: what its commits show.
+
+What belongs here: the proofs of this task or thread, those that the process was given in `CAIRN_LOCK`, and
+whether any of them is lost. What does not: getting locks (`desk.py`). Reading is safe in any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cairnfs.client.locks import held
+from cairnfs.client.locks.held import Circle, Holding
+from cairnfs.errors import BadRequest, TooManyLocks
+from cairnfs.wire.locks import PROOFS_MAX, LockProof, proofs_from_text
+
+if TYPE_CHECKING:
+    from cairnfs.client.locks.desk import Desk
+
+#: The variable that hands proofs on to child processes.
+VARIABLE = "CAIRN_LOCK"
+
+
+def inherited(written: str | None) -> tuple[LockProof, ...]:
+    """The proofs that `CAIRN_LOCK` holds. Raises BadRequest, which does not repeat them."""
+    try:
+        return tuple(proofs_from_text(written or ""))
+    except BadRequest as error:
+        raise BadRequest(
+            f"{VARIABLE}: {error.detail}", hint=f"unset {VARIABLE}, or take the lock anew"
+        ) from None
+
+
+class LocksHere:
+    """What one client shows; `desk` is where it gets locks, once it is connected."""
+
+    def __init__(self) -> None:
+        self.circle = Circle()
+        self.desk: Desk | None = None
+        #: Proofs that every commit shows, wherever it is made.
+        self.inherited: tuple[LockProof, ...] = ()
+
+    def holdings(self) -> list[Holding]:
+        """The locks of this process that are held here."""
+        return held.own(held.here(self.circle))
+
+    def check(self) -> None:
+        """Raises LockLost where a lock that is held here is lost."""
+        if held.anything_here():
+            for one in self.holdings():
+                one.check()
+
+    def proofs(self, more: Sequence[Holding] = ()) -> list[LockProof]:
+        """What a commit that is made here shows, `more` besides; each lock once. Raises TooManyLocks."""
+        shown = [
+            *self.inherited,
+            *(one.proof for one in held.here(self.circle)),
+            *(one.proof for one in more),
+        ]
+        found = list({proof.lock: proof for proof in shown}.values())
+        if len(found) > PROOFS_MAX:
+            raise TooManyLocks(f"a commit shows at most {PROOFS_MAX} locks, not {len(found)}")
+        return found
