@@ -96,6 +96,14 @@ POST /v1/trees/drop                              user
 POST /v1/sessions                                user
 POST /v1/sessions/{session}/renew                user
 DELETE /v1/sessions/{session}                    user
+POST /v1/locks                                   user
+POST /v1/locks/{lock}/wait                       user
+GET /v1/locks/events                             user
+POST /v1/locks/{lock}/renew                      user
+POST /v1/locks/{lock}/upgrade                    user
+POST /v1/locks/release                           user
+POST /v1/locks/{lock}/break                      user
+POST /v1/locks/list                              user
 GET /v1/map                                      user
 GET /v1/status                                   user
 POST /v1/fileservers                             anyone
@@ -214,7 +222,7 @@ async def test_each_endpoint_is_for_whom_the_table_says(everybody: Everybody) ->
     wrong = []
     for name, access in due.items():
         method, path = name.split()
-        path = path.replace("{session}", "0" * 32).replace("{fileserver}", "1")
+        path = path.replace("{session}", "0" * 32).replace("{fileserver}", "1").replace("{lock}", "1")
         for who in (None, DISABLED, OWNER, ADMIN):
             status = await everybody.asks(who, method, path)
             if access == "anyone":

@@ -39,7 +39,8 @@ from cairnfs.control.duties.reconcile import Reconcile
 from cairnfs.control.duties.sessions import SessionExpiry
 from cairnfs.control.duties.turns import Duty, Turns
 from cairnfs.control.feed import Feed
-from cairnfs.control.locks.routes import SessionRoutes
+from cairnfs.control.locks.news import News
+from cairnfs.control.locks.routes import LockRoutes, SessionRoutes
 from cairnfs.control.people import Standing
 from cairnfs.control.transactions.copies import CopyRoutes
 from cairnfs.control.transactions.receipts import Receipts
@@ -74,6 +75,7 @@ class ControlApp:
     asgi: ASGIApp
     driver: Driver
     cluster_id: ClusterId
+    news: News
     _feed: Feed
     _leadership: Leadership
     _turns: Turns
@@ -94,6 +96,7 @@ class ControlApp:
         """End the duties, leave the lead, answer what waits."""
         await self._turns.stop()
         await self._leadership.stop()
+        await self.news.close()
         await self._feed.close()
         await self._copies.close()
         await self.driver.close()
@@ -135,6 +138,7 @@ def build(
     identity = _identity(database, first_admin_secret)
     driver = Driver(database, clock)
     feed = Feed(driver, clock)
+    news = News(driver, feed, clock)
     issuer = Issuer(identity.keys.signing, identity.cluster_id, clock)
     passwords = Passwords(password_cost)
     rule = SignupRule(open_signup, first_admin_secret, first_admin_made)
@@ -158,6 +162,7 @@ def build(
         **HistoryRoutes(driver, feed, clock).handlers(),
         **SnapshotRoutes(driver).handlers(),
         **SessionRoutes(driver, times.sessions).handlers(),
+        **LockRoutes(driver, news, clock).handlers(),
         **_transactions(driver, clock, identity.cluster_id),
         **copies.handlers(),
         **ClusterRoutes(driver, clock, issuer, database.kind).handlers(),
@@ -176,6 +181,7 @@ def build(
         ),
         driver=driver,
         cluster_id=identity.cluster_id,
+        news=news,
         _feed=feed,
         _leadership=leadership,
         _turns=Turns(leadership, _duties(driver, inventories, calls_to, clock, times), clock),

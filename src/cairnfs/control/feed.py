@@ -1,13 +1,15 @@
-"""The newest commit this process knows of, and who waits for the next one.
+"""The newest commit this process knows of, and who waits for the next one; the clock row, for who follows it.
 
 Commits of this process are told by the driver. Those of other control-plane processes on the same database
 are seen by looking at the clock row, four times a second, and only while somebody waits. What belongs here:
-waking. What does not: what the commits changed, and for whose eyes (`directory/`). One event loop.
+waking. What does not: what the commits changed, and for whose eyes (`directory/`, `locks/`). One event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -41,6 +43,7 @@ class Feed:
         self._watchers = 0
         self._events = 0
         self._closed = False
+        self._followers: list[Callable[[ClockRow], None]] = []
         self._looking: asyncio.Task[None] | None = None
         driver.on_commit(self._heard)
 
@@ -67,6 +70,19 @@ class Feed:
             raise Unavailable("the server is stopping")
         return self.newest if self.incarnation is not None else CommitNumber(commit)
 
+    @contextmanager
+    def following(self, tell: Callable[[ClockRow], None]) -> Iterator[None]:
+        """While the body runs, tell each clock row that is heard of or looked at; one may be older than the
+        one before. `tell` is quick and raises nothing."""
+        self._followers.append(tell)
+        self._watchers += 1
+        self._look_on()
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            self._followers.remove(tell)
+
     async def close(self) -> None:
         """End all waits, and the looking."""
         self._closed = True
@@ -78,11 +94,16 @@ class Feed:
     def _heard(self, event: CommitEvent) -> None:
         self._events += 1
         self._learn(event.after)
+        self._tell(event.after)
 
     def _learn(self, row: ClockRow) -> None:
         if row.incarnation != self.incarnation or row.commit_number > self.newest:
             self.newest, self.incarnation = row.commit_number, row.incarnation
             self._wake()
+
+    def _tell(self, row: ClockRow) -> None:
+        for tell in self._followers:
+            tell(row)
 
     def _wake(self) -> None:
         self._news.set()
@@ -104,6 +125,7 @@ class Feed:
                 # What was read may be older than what was heard since, never of a later incarnation.
                 if events == self._events or row.incarnation == self.incarnation:
                     self._learn(row)
+                    self._tell(row)
                     self.as_of = began
             await self._clock.sleep(LOOK_EVERY_S)
             if not self._watchers:

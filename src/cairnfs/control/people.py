@@ -33,6 +33,13 @@ _LOOK_THEMSELVES = frozenset(
         endpoints.DROP_TREE,
         endpoints.BEGIN_SESSION,
         endpoints.RENEW_SESSION,  # nobody who was shut out has a session
+        endpoints.ACQUIRE_LOCK,
+        endpoints.WAIT_LOCK,
+        endpoints.RENEW_LOCK,
+        endpoints.UPGRADE_LOCK,
+        endpoints.RELEASE_LOCKS,
+        endpoints.BREAK_LOCK,
+        endpoints.LIST_LOCKS,
     )
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,7 +72,7 @@ async def raw(
     headers = {"content-type": media, "content-length": str(len(body))}
     if token is not None:
         headers["authorization"] = f"Bearer {token}"
-    target = endpoint.path.replace("{session}", parameter).replace("{fileserver}", parameter)
+    target = re.sub(r"{\w+}", parameter, endpoint.path)
     response = await cluster.transport.request(Request(endpoint.method, ORIGIN, target, headers, body))
     async with response:
         answer = json.loads(await response.read(10_000_000))

@@ -63,9 +63,17 @@ from cairnfs.wire.endpoints.history import (
     PAST as PAST,
 )
 from cairnfs.wire.endpoints.locks import (
+    ACQUIRE_LOCK as ACQUIRE_LOCK,
     BEGIN_SESSION as BEGIN_SESSION,
+    BREAK_LOCK as BREAK_LOCK,
     END_SESSION as END_SESSION,
+    LIST_LOCKS as LIST_LOCKS,
+    LOCK_EVENTS as LOCK_EVENTS,
+    RELEASE_LOCKS as RELEASE_LOCKS,
+    RENEW_LOCK as RENEW_LOCK,
     RENEW_SESSION as RENEW_SESSION,
+    UPGRADE_LOCK as UPGRADE_LOCK,
+    WAIT_LOCK as WAIT_LOCK,
 )
 from cairnfs.wire.endpoints.people import (
     CHANGE_USER as CHANGE_USER,

@@ -7,6 +7,9 @@ from cairnfs.wire import locks, sessions
 from cairnfs.wire.codec import Empty
 from cairnfs.wire.endpoint import PATHS, Endpoint
 
+#: How many wait, or follow their grants, at one process of the control plane; and of one user.
+_PLACES = (1280, 1024)
+
 BEGIN_SESSION = Endpoint(
     "begin_session",
     "locks",
@@ -54,6 +57,8 @@ WAIT_LOCK = Endpoint(
     "user",
     "Wait for a lock's grant",
     (e.NoSuchLock, e.LockTokenWrong),
+    waits=True,
+    places=_PLACES,
 )
 LOCK_EVENTS = Endpoint(
     "lock_events",
@@ -66,6 +71,7 @@ LOCK_EVENTS = Endpoint(
     "A session's grants, as they come",
     (e.SessionEnded, e.IncarnationChanged, e.Busy),
     frames="events",
+    places=_PLACES,
 )
 RENEW_LOCK = Endpoint(
     "renew_lock",
@@ -128,4 +134,12 @@ ENDPOINTS = (
     BEGIN_SESSION,
     RENEW_SESSION,
     END_SESSION,
+    ACQUIRE_LOCK,
+    WAIT_LOCK,
+    LOCK_EVENTS,
+    RENEW_LOCK,
+    UPGRADE_LOCK,
+    RELEASE_LOCKS,
+    BREAK_LOCK,
+    LIST_LOCKS,
 )
