@@ -44,7 +44,10 @@ class _Walker:
 class View:
     """Loaded facts. `names[parent][name]` is a dentry, or None where it is known that none is."""
 
-    __slots__ = ("at", "fresh", "linked", "misses", "names", "policies", "told", "tx", "versions", "walks")
+    __slots__ = (
+        "above", "at", "fresh", "linked", "misses", "names", "policies", "told", "tx", "versions", "walked",
+        "walks"
+    )  # fmt: skip
 
     def __init__(self, tx: Tx, at: CommitNumber | None = None) -> None:
         """`at` None: alive rows."""
@@ -52,6 +55,10 @@ class View:
         self.at = at
         self.names: dict[InodeId, dict[Name, Dentry | None]] = {}
         self.versions: dict[InodeId, Version] = {}
+        #: The directory that a directory is in, of those that have a name.
+        self.above: dict[InodeId, InodeId] = {}
+        #: Where an operation walked to, and by which path, kept by `ops/resolve`. None: nobody will ask.
+        self.walked: dict[tuple[InodeId, Name], Path] | None = None
         #: Directories of which every name is known: those made in this tx.
         self.fresh: dict[InodeId, bool] = {}
         #: Directories walked by whom to which directory's path, and how many more symlinks may be followed
@@ -222,6 +229,16 @@ class View:
         version = self.versions.get(symlink.inode)
         return None if version is None else version.target
 
+    def load(self, wanted: Iterable[tuple[InodeId, Name]]) -> None:
+        """Load what these names in directories lead to, as far as it is not known, in one statement."""
+        missing = [
+            (parent, name)
+            for parent, name in wanted
+            if parent not in self.fresh and name not in self.names.get(parent, {})
+        ]
+        if missing:
+            self._load(missing)
+
     def load_children(self, directories: list[InodeId]) -> list[InodeId]:
         """Load all that is in these directories; give the directories among it."""
         found = []
@@ -230,10 +247,17 @@ class View:
             if dentry.name not in known:
                 known[dentry.name] = dentry
                 self.versions.setdefault(version.inode, version)
-                self.linked = self.linked or (dentry.traced == 1 and dentry.kind != DIRECTORY)
+                self._note(dentry)
             if dentry.kind == DIRECTORY:
                 found.append(dentry.inode)
         return found
+
+    def _note(self, dentry: Dentry) -> None:
+        """What is known by a dentry that was loaded."""
+        if dentry.kind == DIRECTORY:
+            self.above[dentry.inode] = dentry.parent
+        elif dentry.traced:
+            self.linked = True
 
     def _load(self, wanted: list[tuple[InodeId, Name]]) -> None:
         for parent, name in wanted:
@@ -248,4 +272,4 @@ class View:
             self.names[dentry.parent][dentry.name] = dentry
             # A version changed in this tx is newer than the one in the database.
             self.versions.setdefault(version.inode, version)
-            self.linked = self.linked or (dentry.traced == 1 and dentry.kind != DIRECTORY)
+            self._note(dentry)

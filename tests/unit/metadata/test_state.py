@@ -218,7 +218,7 @@ def test_what_was_flushed_cannot_be_undone() -> None:
     journal, table = Journal(), dict[str, int]()
     mark = journal.mark()
     journal.put(table, "a", 1)
-    journal.forget()
+    journal.written()
     with pytest.raises(AssertionError):
         journal.undo(mark)
 

@@ -72,6 +72,13 @@ def place(
     the way, Forbidden where a directory may not be walked, SymlinkLoop; what the last name leads to is
     the caller's question.
     """
+    at = _place(view, person, path, follow=follow, make=make)
+    if view.walked is not None and at.chain:
+        view.walked[at.parent, at.name] = path
+    return at
+
+
+def _place(view: View, person: Person, path: Path, *, follow: bool, make: MakeMissing | None) -> Place:
     if len(path) == 1:
         return Place(path, (), Name(b""), None)
     up, _, name = path.rpartition(b"/")
@@ -176,6 +183,8 @@ class _Walk:
             start, way = self._begin(chain, dentry)
             return self._through(start, way)
         if dentry is None and make is not None:
+            if self._view.walked is not None:
+                self._view.walked[chain[-1], name] = self._path
             inode = make(chain, name)
         elif dentry is None:
             raise NotFound("no such file or directory", path=text(self._path))

@@ -70,7 +70,7 @@ def flush(state: State) -> None:
     tree.written()
     state.commits.clear()
     state.new_replies.clear()
-    state.journal.forget()
+    state.journal.written()
 
 
 def _write_inodes(state: State, tree: Tree) -> None:

@@ -69,7 +69,11 @@ class Links:
         """Load names of these files that have several, and the ways up from two of each."""
         asked = [inode for inode in dict.fromkeys(inodes) if inode not in self._stored]
         self._load(asked)
-        above = {one.parent for inode in asked for one in self._stored[inode][:2]}
+        self.load_up(one.parent for inode in asked for one in self._stored[inode][:2])
+
+    def load_up(self, directories: Iterable[InodeId]) -> None:
+        """Load the ways up from these directories, a statement a level."""
+        above = set(directories)
         while above := {one for one in above if one != ROOT and one not in self._stored}:
             self._load_all(above)
             above = {one.parent for inode in above for one in self._stored[inode]}
@@ -84,6 +88,10 @@ class Links:
                 return one
             lost.add(one.parent)
         return None
+
+    def every(self, inode: InodeId) -> Iterator[Dentry]:
+        """All live names of an inode that are traced, those below orphans too."""
+        return self._of(inode)
 
     def is_reachable(self, directory: InodeId) -> bool:
         """Whether the way up from a directory ends at the root, and not at an orphan."""

@@ -116,6 +116,8 @@ class Tree:
         put = self._journal.put
         if dentry.traced:
             put(self.traced, inode, (*self.traced.get(inode, ()), dentry))
+        if kind == DIRECTORY:
+            put(self.view.above, inode, parent)
         put(self.born_names, (parent, name, stamp.number), NameSpan(dentry, NEVER))
         put(self.view.names.setdefault(parent, {}), name, dentry)
         put(self.links, inode, self.links.get(inode, 0) + 1)
@@ -142,6 +144,8 @@ class Tree:
         if dentry.inode in self.traced:
             left = tuple(one for one in self.traced[dentry.inode] if one != dentry)
             put(self.traced, dentry.inode, left)
+        if dentry.kind == DIRECTORY:
+            self._journal.drop(self.view.above, dentry.inode)
         if dentry.kind != FILE:
             self.view.forget_ways()
 
