@@ -8,7 +8,7 @@ import typer
 
 from cairnfs.cli import connection, modes
 from cairnfs.cli.changes import Changes
-from cairnfs.cli.options import Profile, RecursiveR, Url, Verbose
+from cairnfs.cli.options import Profile, RecursiveR, Url, Verbose, Wait
 from cairnfs.cli.seeing import remote
 from cairnfs.client.local.attributes import process_umask
 from cairnfs.wire.commits import Attributes
@@ -23,6 +23,7 @@ def command(
     paths: Annotated[list[str], typer.Argument(metavar="PATH", help="What is to have it.")],
     recursive: RecursiveR = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -38,7 +39,7 @@ def command(
         return None if entry.kind == "symlink" or new == entry.mode else Attributes(mode=new)
 
     places = [remote(path) for path in paths]
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         changes = Changes(client, wanted, follow=True)
         changes.add(places, recursive=recursive)
     return changes.tell(verbose=verbose)

@@ -8,7 +8,7 @@ import typer
 
 from cairnfs.cli import connection
 from cairnfs.cli.changes import Changes
-from cairnfs.cli.options import Itself, Profile, RecursiveR, Url, Verbose
+from cairnfs.cli.options import Itself, Profile, RecursiveR, Url, Verbose, Wait
 from cairnfs.cli.seeing import remote
 from cairnfs.errors import BadRequest
 from cairnfs.wire.commits import Attributes
@@ -23,6 +23,7 @@ def command(
     recursive: RecursiveR = False,
     itself: Itself = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -38,7 +39,7 @@ def command(
         return None if alike else Attributes(owner=owner, group=group)
 
     places = [remote(path) for path in paths]
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         changes = Changes(client, wanted, follow=not (itself or recursive))
         changes.add(places, recursive=recursive)
     return changes.tell(verbose=verbose)

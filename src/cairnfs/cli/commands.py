@@ -2,6 +2,7 @@
 
 A command is a module of this package with a function `command`: its parameters are the arguments,
 its docstring the help, its result the exit status; SETTINGS, where there are any, are those of its parser.
+With BEHIND, what comes after `--` is no argument of its own but kept for `behind`; the help calls it that.
 One that has verbs of its own (`cairn user role ...`) has them as functions like that in `VERBS`, by name, in
 the help's order, and the help in its docstring from the second line on. Only the module that is needed is
 imported. What does not belong here: what a command does. One thread.
@@ -23,12 +24,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Trees": ("publish", "sync"),
     "Finding": ("find", "du", "df"),
     "Attributes": ("chmod", "chown", "xattr", "policy"),
+    "Locks": ("lock", "locks", "unlock"),
     "History": ("log", "history", "diff", "watch", "restore", "snapshot", "retention"),
     "Account": ("signup", "login", "logout", "whoami", "passwd", "invite", "user", "group", "cache"),
     "Cluster": ("up", "down", "status", "logs", "verify", "paths", "serve", "version"),
 }
 NAMES = tuple(name for names in SECTIONS.values() for name in names)
 _HELP = {"help_option_names": ["-h", "--help"]}
+_BEHIND = "cairnfs.cli.behind"
 
 
 class _Plain:
@@ -42,18 +45,19 @@ class _Plain:
         """The value as the command's parameter takes it."""
         if self._kind == list[str]:
             return list(value or ())
-        if self._kind is int and value is not None:
+        if self._kind in (int, float) and value is not None:
+            read, what = (int, "a whole number") if self._kind is int else (float, "a number")
             try:
-                return int(value)
+                return read(value)
             except ValueError:
-                raise typer.BadParameter(f"{value!r} is not a whole number", ctx=ctx, param=param) from None
+                raise typer.BadParameter(f"{value!r} is not {what}", ctx=ctx, param=param) from None
         return value
 
 
 def _plain(parameters: list[Any]) -> list[Any]:
     for parameter in parameters:
         kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
-        if kind in (str, int, bool, list[str]):
+        if kind in (str, int, float, bool, list[str]):
             parameter._runtime_param = _Plain(kind)
     return parameters
 
@@ -88,6 +92,30 @@ class Command(TyperCommand):
             for one in self.params
             if one.param_type_name == "argument"
         ]
+
+
+class Behind(Command):
+    """One command that takes another one behind `--`."""
+
+    #: What the help calls that.
+    called = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what is behind the first `--`."""
+        if "--" in args:
+            at = args.index("--")
+            args, ctx.meta[_BEHIND] = args[:at], args[at + 1 :]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """With what is behind."""
+        return [*super().collect_usage_pieces(ctx), f"[-- {self.called}]"]
+
+
+def behind(context: typer.Context) -> list[str] | None:
+    """What the command was given behind `--`; None where there was none."""
+    found: list[str] | None = context.meta.get(_BEHIND)
+    return found
 
 
 class Verbs(TyperGroup):
@@ -136,7 +164,9 @@ def load(name: str) -> Any:
     verbs = getattr(module, "VERBS", None)
     if verbs is None:
         app = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=settings)
-        app.command(name, cls=Command)(module.command)
+        called = getattr(module, "BEHIND", None)
+        kind = Command if called is None else type("Behind", (Behind,), {"called": called})
+        app.command(name, cls=kind)(module.command)
         return get_command(app)
     told = (module.__doc__ or "").partition("\n")[2].strip()
     app = typer.Typer(

@@ -7,8 +7,11 @@ client finds its way after that. One thread.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cairnfs.cli.options import checked_wait
 from cairnfs.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -23,6 +26,21 @@ def client(url: str | None, profile: str | None) -> Client:
     import cairnfs
 
     return cairnfs.connect(profile_name(profile), url=given_url(url))
+
+
+@contextmanager
+def writing(url: str | None, profile: str | None, wait: float | None) -> Iterator[Client]:
+    """The client of the saved login, whose commits wait for others' locks for so many seconds.
+
+    Raises Unauthenticated where there is no login, BadRequest for what is no time to wait.
+    """
+    seconds = checked_wait(wait)
+    with client(url, profile) as made:
+        if seconds is None:
+            yield made
+        else:
+            with made.waiting(seconds):
+                yield made
 
 
 def profile_name(given: str | None) -> str | None:

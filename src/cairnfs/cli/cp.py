@@ -9,7 +9,7 @@ import typer
 from cairnfs.cli import connection
 from cairnfs.cli.copying import Copy, Source, Target, plan
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import At, Json, Profile, Recursive, Url, Verbose
+from cairnfs.cli.options import At, Json, Profile, Recursive, Url, Verbose, Wait
 from cairnfs.cli.output import number, path_fields, show, show_json, shown
 from cairnfs.cli.put import kinds_in_cairn
 from cairnfs.cli.seeing import look, remote
@@ -41,6 +41,7 @@ def command(
     at: At = None,
     json: Json = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -53,7 +54,7 @@ def command(
     checked(at)
     place = remote(target)
     done = []
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         seen = look(client, sources, at, strict=True, follow=not recursive)
         moment = None if at is None else str(seen.commit)
         [target_kind] = kinds_in_cairn(client, [place])

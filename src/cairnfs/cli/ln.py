@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cairnfs.cli import connection
-from cairnfs.cli.options import Profile, Url, Verbose
+from cairnfs.cli.options import Profile, Url, Verbose, Wait
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.put import kinds_in_cairn
 from cairnfs.cli.seeing import remote
@@ -33,6 +33,7 @@ def command(
         bool, typer.Option("-n", "--no-dereference", help="NAME is itself, even if it leads to a directory.")
     ] = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -43,7 +44,7 @@ def command(
     """
     place = remote(name)
     sources = [os.fsencode(target) if symbolic else remote(target) for target in targets]
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         inside = _is_directory(client, place, name.endswith("/"), len(targets), follow=not no_dereference)
         for source in sources:
             new = remote(os.fsdecode(_below(place, source))) if inside else place

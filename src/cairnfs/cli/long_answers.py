@@ -22,19 +22,20 @@ _OF_A_PATH = (NotFound, NotADirectory, Forbidden, SymlinkLoop)
 class JsonEntries:
     """One JSON document: `{"entries":[...], ...}`. Begun with the first entry, or at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, called: str = "entries") -> None:
         self._count = 0
+        self._begin = f'{{"{called}":['
 
     def add(self, entry: Mapping[str, Any]) -> None:
         """Print one more entry."""
-        sys.stdout.write("," if self._count else '{"entries":[')
+        sys.stdout.write("," if self._count else self._begin)
         sys.stdout.write(_text(entry))
         self._count += 1
 
-    def end(self, rest: Mapping[str, Any]) -> None:
-        """Print the end, with the fields of `rest`, of which there is one at least."""
-        begun = "]," if self._count else '{"entries":[],'
-        print(begun + _text(rest)[1:])
+    def end(self, rest: Mapping[str, Any] | None = None) -> None:
+        """Print the end, with the fields of `rest`, if there are any."""
+        begun = "]" if self._count else self._begin + "]"
+        print(begun + ("," + _text(rest)[1:] if rest else "}"))
 
 
 def _text(document: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cairnfs.cli import connection, modes
-from cairnfs.cli.options import Profile, Url, Verbose
+from cairnfs.cli.options import Profile, Url, Verbose, Wait
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.seeing import remote
 from cairnfs.client.local.attributes import process_umask
@@ -22,13 +22,14 @@ def command(
         str | None, typer.Option("-m", "--mode", metavar="MODE", help="As chmod takes it, like 700 or go=.")
     ] = None,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
     """Make directories."""
     wanted = [remote(path) for path in paths]
     bits = None if mode is None else modes.parse(mode, process_umask())(0o777, True)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         for path in wanted:
             done = client.mkdir(path, parents=parents, mode=bits)
             if verbose:

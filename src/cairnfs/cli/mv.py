@@ -8,7 +8,7 @@ import typer
 
 from cairnfs.cli import connection
 from cairnfs.cli.copying import Source, Target, plan
-from cairnfs.cli.options import Profile, Url, Verbose
+from cairnfs.cli.options import Profile, Url, Verbose, Wait
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.put import kinds_in_cairn
 from cairnfs.cli.seeing import remote
@@ -23,6 +23,7 @@ def command(
         bool, typer.Option("-n", "--no-replace", help="Refuse to replace a file that is there.")
     ] = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -33,7 +34,7 @@ def command(
     """
     paths = [remote(source) for source in sources]
     place = remote(target)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         kinds = kinds_in_cairn(client, paths, follow=False)
         [target_kind] = kinds_in_cairn(client, [place])
         moves = plan(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from cairnfs.errors import BadRequest
+
 Url = Annotated[
     str | None,
     typer.Option(
@@ -63,6 +65,24 @@ Checksum = Annotated[
         "that may have changed since the last time.",
     ),
 ]
+
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        metavar="SECONDS",
+        help="Where somebody else holds a lock, wait so long for one's turn; else it is refused at once.",
+    ),
+]
+#: The longest that anything waits for a lock when told how long.
+WAIT_MAX_S = 7 * 24 * 3600.0
+
+
+def checked_wait(wait: float | None) -> float | None:
+    """Seconds to wait. Raises BadRequest for what is none."""
+    if wait is not None and not 0 <= wait <= WAIT_MAX_S:
+        raise BadRequest(f"cannot wait {wait:g} seconds", hint=f"--wait takes 0 to {WAIT_MAX_S:.0f}")
+    return wait
 
 
 def data_directory(given: str | None) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cairnfs.cli import connection
-from cairnfs.cli.options import Json, Profile, Url
+from cairnfs.cli.options import Json, Profile, Url, Wait
 from cairnfs.cli.output import path_fields, show, show_json, shown
 from cairnfs.cli.realpath import resolved
 from cairnfs.cli.seeing import remote
@@ -36,6 +36,7 @@ def command(
         ),
     ] = None,
     json: Json = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -48,7 +49,7 @@ def command(
     place = remote(path)
     if policy is not None and policy not in _POLICIES:
         raise BadRequest(f"no such policy: {policy[:80]}", hint="policies are async, majority, all and none")
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         if policy is not None:
             client.set_policy(place, _POLICIES[policy])
         said, where = _in_force(client, resolved(client, place))

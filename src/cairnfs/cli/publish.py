@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from cairnfs.cli import actions, connection, exits
-from cairnfs.cli.options import Checksum, DryRun, Json, Lines, Profile, Quiet, Url
+from cairnfs.cli.options import Checksum, DryRun, Json, Lines, Profile, Quiet, Url, Wait
 from cairnfs.cli.output import note, number, path_fields, seconds, show, show_json, shown, size
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.seeing import remote
@@ -40,6 +40,7 @@ def command(
     verbose: Lines = False,
     quiet: Quiet = False,
     json: Json = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -53,7 +54,7 @@ def command(
     clock = SystemClock()
     begun = clock.monotonic()
     with (
-        connection.client(url, profile) as client,
+        connection.writing(url, profile, wait) as client,
         Progress("publish", os.fsencode(local), lines=verbose, quiet=quiet or json) as progress,
     ):
         done = client.publish(

@@ -12,7 +12,7 @@ import typer
 
 from cairnfs.cli import connection, exits
 from cairnfs.cli.copying import Copy, Kind, Source, Target, plan
-from cairnfs.cli.options import Archive, Json, Lines, Preserve, Profile, Quiet, Recursive, Url
+from cairnfs.cli.options import Archive, Json, Lines, Preserve, Profile, Quiet, Recursive, Url, Wait
 from cairnfs.cli.output import shown
 from cairnfs.cli.progress import Progress
 from cairnfs.cli.report import Report
@@ -44,6 +44,7 @@ def command(
     verbose: Lines = False,
     quiet: Quiet = False,
     json: Json = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -57,7 +58,7 @@ def command(
     recursive, preserve = recursive or archive, preserve or archive
     durability: Durability | None = "all" if everywhere else None
     report = Report("put", json, quiet)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         if STDIN in sources:
             path = _target_of_stdin(client, sources, target)
             report.make(b"-", path, lambda: _put_stream(client, sys.stdin.buffer, path, durability))

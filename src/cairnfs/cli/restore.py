@@ -8,7 +8,7 @@ import typer
 
 from cairnfs.cli import connection
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import Json, Profile, Url
+from cairnfs.cli.options import Json, Profile, Url, Wait
 from cairnfs.cli.output import number, path_fields, show, show_json, shown
 from cairnfs.cli.seeing import remote
 
@@ -24,6 +24,7 @@ def command(
         ),
     ],
     json: Json = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -34,7 +35,7 @@ def command(
     """
     checked(at)
     where = remote(path)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         done = client.restore(where, at)
     if json:
         show_json(

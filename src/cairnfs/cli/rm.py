@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cairnfs.cli import connection
-from cairnfs.cli.options import Profile, Url, Verbose
+from cairnfs.cli.options import Profile, Url, Verbose, Wait
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.seeing import remote
 from cairnfs.errors import NotFound
@@ -22,6 +22,7 @@ def command(
         bool, typer.Option("-f", "--force", help="What is not there is as good as removed.")
     ] = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -31,7 +32,7 @@ def command(
     Earlier commits still have them: see --at of ls, cat and get.
     """
     wanted = [remote(path) for path in paths]
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         for path in wanted:
             try:
                 done = client.remove(path, recursive=recursive)

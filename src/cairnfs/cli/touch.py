@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cairnfs.cli import connection, times
-from cairnfs.cli.options import Itself, Profile, Url, Verbose
+from cairnfs.cli.options import Itself, Profile, Url, Verbose, Wait
 from cairnfs.cli.output import show, shown
 from cairnfs.cli.seeing import remote
 from cairnfs.errors import NotFound
@@ -29,13 +29,14 @@ def command(
     ] = False,
     itself: Itself = False,
     verbose: Verbose = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
     """Set times of modification; make empty files of what is not there."""
     mtime_ns = None if time is None else times.nanoseconds(time)
     wanted = [remote(path) for path in paths]
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         for path in wanted:
             try:
                 done = client.touch(path, mtime_ns, create=not (no_create or itself), follow=not itself)

@@ -15,7 +15,7 @@ import typer
 
 from cairnfs.cli import connection
 from cairnfs.cli.moments import checked
-from cairnfs.cli.options import At, Itself, Json, Profile, Url
+from cairnfs.cli.options import At, Itself, Json, Profile, Url, Wait
 from cairnfs.cli.output import path_fields, show, show_json, shown, size, table
 from cairnfs.cli.seeing import remote
 from cairnfs.client.local.files import local_errors
@@ -99,6 +99,7 @@ def set_one(
     create: Annotated[bool, typer.Option("--create", help="Only if it is not there.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Only if it is there.")] = False,
     itself: Itself = False,
+    wait: Wait = None,
     profile: Profile = None,
     url: Url = None,
 ) -> int:
@@ -109,17 +110,22 @@ def set_one(
     raw = os.fsencode(value) if value is not None else _read(from_file)
     if hexadecimal:
         raw = _unhex(raw)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         client.set_xattr(place, wanted, raw, create=create, replace=replace, follow=not itself)
     return 0
 
 
 def remove_one(
-    path: Place, name: Name, itself: Itself = False, profile: Profile = None, url: Url = None
+    path: Place,
+    name: Name,
+    itself: Itself = False,
+    wait: Wait = None,
+    profile: Profile = None,
+    url: Url = None,
 ) -> int:
     """Remove an attribute."""
     place = remote(path)
-    with connection.client(url, profile) as client:
+    with connection.writing(url, profile, wait) as client:
         client.remove_xattr(place, os.fsencode(name), follow=not itself)
     return 0
 

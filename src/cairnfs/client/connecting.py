@@ -27,6 +27,8 @@ from cairnfs.net.transport import Transport
 
 _URL = re.compile(r"(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.IGNORECASE)
 _PORT_MAX = 65_535
+#: How the command line is called when Python runs it as a module.
+_COMMAND_LINE = os.path.join("cairnfs", "cli", "__main__.py")
 
 
 def checked_url(url: str) -> str:
@@ -41,8 +43,14 @@ def checked_url(url: str) -> str:
 
 
 def label() -> str:
-    """What this process is called where people look at sessions."""
-    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    """What this process is called where people look at sessions and locks: host, program, number.
+
+    Of `cairn` its command stands there too; no arguments, which may be secret.
+    """
+    called = sys.argv[0] if sys.argv else ""
+    program = os.path.basename(called) or "python"
+    if program == "cairn" or called.endswith(_COMMAND_LINE):
+        program = " ".join(["cairn", *(word for word in sys.argv[1:2] if word.isalpha())])
     return f"{socket.gethostname()} {program} {os.getpid()}"[:200]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -190,3 +192,21 @@ async def test_the_asynchronous_face_is_the_same(url: str) -> None:
 
 def test_the_label_tells_people_who_it_is() -> None:
     assert len(label().split()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["/usr/bin/cairn", "lock", "/secret"], ["cairn", "lock"]),
+        (["/x/cairnfs/cli/__main__.py", "put", "-", "/secret"], ["cairn", "put"]),
+        (["cairn", "--version"], ["cairn"]),
+        (["/x/other.py", "secret"], ["other.py"]),
+        ([""], ["python"]),
+        ([], ["python"]),
+    ],
+)
+def test_the_label_tells_the_command_and_nothing_else(
+    argv: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert label().split()[1:] == [*words, str(os.getpid())]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cairnfs.clock import Clock
 from cairnfs.errors import CairnError, MethodNotAllowed, OutcomeUnknown, Unauthenticated
-from cairnfs.gateways.http import reading, writing
+from cairnfs.gateways.http import locks, reading, writing
 from cairnfs.gateways.http.asking import PARAMETERS, read
 from cairnfs.gateways.http.clients import Clients
 from cairnfs.net import asgi
@@ -63,9 +63,11 @@ class Door:
         async with self._clients.of(scope, asked.headers) as files:
             match asked.method:
                 case "PUT":
-                    await writing.put(files, asked, self._clock)
+                    with locks.as_asked(files, asked):
+                        await writing.put(files, asked, self._clock)
                 case "DELETE":
-                    await writing.delete(files, asked)
+                    with locks.as_asked(files, asked):
+                        await writing.delete(files, asked)
                 case _:
                     await reading.get(files, asked)
 
