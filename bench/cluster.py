@@ -77,10 +77,17 @@ class Cluster:
 
     def database_bytes(self) -> int:
         """The size of the database, its log aside."""
+        return self.look("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+
+    def locks(self) -> int:
+        """How many locks are held or waited for."""
+        return self.look("SELECT locks FROM clock")
+
+    def look(self, text: str) -> int:
+        """What a query for one number gives."""
         file = ClusterPlaces(self.data).directory(CONTROL) / "cairn.sqlite"
         with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-            row = connection.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-            return int(row.fetchone()[0])
+            return int(connection.execute(text).fetchone()[0])
 
     def command(self, *words: str) -> list[str]:
         """The argument list of a `cairn` command."""

@@ -40,12 +40,13 @@ def main() -> None:
     words.add_argument("--directory", type=Path, default=Path("/var/tmp"))
     asked = words.parse_args()
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    with _database(asked.postgres, asked.directory) as database:
+    with opened(asked.postgres, asked.directory) as database:
         measure(Ledger(database))
 
 
 @contextmanager
-def _database(postgres: bool, directory: Path) -> Iterator[Database]:
+def opened(postgres: bool, directory: Path) -> Iterator[Database]:
+    """A new database, for as long as the block lasts."""
     if postgres:
         with (
             temporary_postgres("shared_buffers=128MB") as server,

@@ -75,6 +75,7 @@ MARKS: Mapping[str, Mark] = {
     "read 1,024 MiB": Mark(1_000),
     "rename, 8 clients": Mark(3_000),
     "remove, 8 clients": Mark(3_000),
+    "a killed client's lock is the next one's, at the latest": Mark(20, at_most=True),
     "memory of all processes (PSS)": Mark(400, at_most=True),
     "4 GiB in by the command line: its memory above idle": Mark(64, at_most=True),
     "4 GiB out by the command line: its memory above idle": Mark(64, at_most=True),

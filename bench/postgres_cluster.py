@@ -61,12 +61,15 @@ class PostgresCluster(Cluster):
 
     def database_bytes(self) -> int:
         """The size of all tables with their indexes."""
+        return self.look("SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relkind = 'r'")
+
+    def look(self, text: str) -> int:
+        """What a query for one number gives."""
         import psycopg
 
         assert self._server is not None
         with psycopg.connect(self._server.dsn) as connection:
-            text = "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class WHERE relkind = 'r'"
-            row = connection.execute(text).fetchone()
+            row = connection.execute(text.encode()).fetchone()
         assert row is not None
         return int(row[0])
 

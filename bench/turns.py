@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+#: Who asked so long ago waits by now.
+SURELY_S = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One lock of one owner; times are CLOCK_MONOTONIC's, which all processes of a machine share.
 
-    `asked`: before it was asked for; `waiting`: when the answer was that it waits (0: it never did);
-    `granted`: when its owner knew that it has it; `released`: before it was given back.
+    `asked`: before it was asked for; `granted`: when its owner knew that it has it; `released`: before it was
+    given back.
     """
 
     fence: int
     asked: float
-    waiting: float
     granted: float
     released: float
 
@@ -35,18 +37,12 @@ def parse(replies: Iterable[Sequence[Mapping[str, float]]]) -> list[Turn]:
 
 
 def hand_overs_us(turns: Sequence[Turn]) -> list[float]:
-    """From giving back to knowing, wherever the next one was waiting already. Microseconds."""
+    """From giving back to knowing, wherever the next one was surely waiting by then. Microseconds."""
     return [
         (following.granted - one.released) * 1e6
         for one, following in pairwise(turns)
-        if 0 < following.waiting < one.released
+        if following.asked < one.released - SURELY_S
     ]
-
-
-def queued_s(turns: Sequence[Turn]) -> float:
-    """From the first one's asking to the last one's knowing that it waits."""
-    waiters = [turn for turn in turns if turn.waiting]
-    return max(turn.waiting for turn in waiters) - min(turn.asked for turn in waiters)
 
 
 def through_s(turns: Sequence[Turn]) -> float:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from bench import chunk_tasks, machine, tasks
+from bench import chunk_tasks, lock_tasks, machine, tasks
 
 
 def ready() -> None:
@@ -24,6 +24,7 @@ _TASKS: dict[str, Callable[..., object]] = {
     **machine.TASKS,
     **tasks.TASKS,
     **chunk_tasks.TASKS,
+    **lock_tasks.TASKS,
 }
 
 

@@ -8,7 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bench.figures import Figure
-from bench.scenarios import chunks, large, looks, memory, names, publish, reads, streams, syncing, writes
+from bench.scenarios import (
+    chunks,
+    large,
+    locks,
+    looks,
+    memory,
+    names,
+    publish,
+    reads,
+    streams,
+    syncing,
+    writes,
+)
 from bench.site import Site
 
 Scenario = Callable[[Site], list[Figure]]
@@ -28,5 +40,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "chunks": chunks.chunks,
     "stream-cli": streams.command_line,
     "stream-http": streams.http_door,
+    "locks": locks.locks,
+    "locks-postgresql": locks.on_postgresql,
     "memory": memory.memory,
 }
