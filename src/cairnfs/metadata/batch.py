@@ -21,7 +21,7 @@ import structlog
 
 from cairnfs.clock import Clock
 from cairnfs.errors import Busy, CairnError, DeadlineExceeded, Internal, OutcomeUnknown
-from cairnfs.metadata import replies
+from cairnfs.metadata import guard, replies
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Database, Tx
 from cairnfs.metadata.databases.watched import Watched
 from cairnfs.metadata.effects import CommitEvent
@@ -40,7 +40,11 @@ _log = structlog.get_logger("metadata.batch")
 
 
 class Operation(Protocol[A_co]):
-    """A change: prepared outside, decided and written inside the clock. A frozen value."""
+    """A change: prepared outside, decided and written inside the clock. A frozen value.
+
+    One that shows locks has them in an attribute `locks` (`state/locks.Shown`); for all others, too, what
+    they did to the tree is held against the locks of others (`guard`).
+    """
 
     @property
     def deadline(self) -> float:
@@ -100,6 +104,7 @@ class Attempt:
         wants = [want for operation in new for want in operation.wants()]
         with _uncollected(large=len(wants) >= _LARGE_FROM):
             state.prefetch(wants)
+            guard.prefetch(state, new)
             outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
             state.flush()
         counters: dict[str, Any] = dict(state.counters)
@@ -140,7 +145,7 @@ def _known(operation: Operation[Any], state: State) -> StoredReply | None:
 def _apply(operation: Operation[Any], state: State, watched: Watched) -> Outcome:
     key, mark, changes = operation.reply_key, state.mark(), watched.changes
     try:
-        answer = operation.apply(state)
+        answer = guard.apply(operation, state)
     except Internal:
         raise  # a defect, and never a first answer
     except CairnError as error:

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from cairnfs.errors import Aborted, CairnError, Internal, NotDurable, RequestReused
+from cairnfs.errors import (
+    Aborted,
+    CairnError,
+    Deadlock,
+    Internal,
+    Locked,
+    LockLost,
+    LockTokenWrong,
+    NotDurable,
+    RequestReused,
+)
 from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey, StoredReply
 from cairnfs.metadata.state import State
 from cairnfs.wire import codec, problems
+
+#: A request refused by one of these may be sent again as it is.
+_MAY_SUCCEED = (NotDurable, Internal, Locked, LockLost, LockTokenWrong, Deadlock)
 
 
 def keep_answer(state: State, key: ReplyKey, answer: object) -> None:
@@ -26,8 +39,9 @@ def keep_refusal(state: State, key: ReplyKey, error: CairnError) -> None:
 
 
 def is_first_answer(error: CairnError) -> bool:
-    """Whether a refusal stays the answer: not where the same request may succeed, with more receipts."""
-    return not error.retryable and not isinstance(error, NotDurable | Internal)
+    """Whether a refusal stays the answer: not where the same request may succeed, with more receipts, or with
+    other locks shown. What is not of a request's body (`locks`, `receipts`) decides nothing for good."""
+    return not error.retryable and not isinstance(error, _MAY_SUCCEED)
 
 
 def repeat(reply: StoredReply, body_hash: bytes, answer_type: type[Any] | None) -> Any:

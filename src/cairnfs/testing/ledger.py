@@ -22,6 +22,7 @@ from cairnfs.core.permissions import Person
 from cairnfs.core.placement import group_of
 from cairnfs.errors import CairnError
 from cairnfs.ids import CommitNumber, FileserverId, SessionId, UserId
+from cairnfs.metadata import guard
 from cairnfs.metadata import verify as verification
 from cairnfs.metadata.databases.seam import Again, Database, Tx
 from cairnfs.metadata.ops import cluster, read_xattrs, sessions, stat, tokens
@@ -66,6 +67,7 @@ from cairnfs.wire.directory import (
     WalkRequest,
     XattrsRequest,
 )
+from cairnfs.wire.locks import LockProof
 from cairnfs.wire.people import CreateGroupRequest
 from cairnfs.wire.problems import to_error
 from cairnfs.wire.receipts import Holder, Holding, ReceiptBody
@@ -114,11 +116,12 @@ class Ledger:
         def run(tx: Tx) -> list[Any]:
             state = State(tx, clock.lock(tx), self._places)
             state.prefetch(want for operation in operations for want in operation.wants())
+            guard.prefetch(state, operations)
             outcomes: list[Any] = []
             for operation in operations:
                 mark = state.mark()
                 try:
-                    outcomes.append(operation.apply(state))
+                    outcomes.append(guard.apply(operation, state))
                 except CairnError as error:
                     state.undo(mark)
                     outcomes.append(error)
@@ -137,9 +140,15 @@ class Ledger:
             raise outcome
         return outcome
 
-    def commit(self, *operations: Operation, person: Person | None = None, message: str = "") -> CommitReply:
+    def commit(
+        self,
+        *operations: Operation,
+        person: Person | None = None,
+        message: str = "",
+        locks: Sequence[LockProof] = (),
+    ) -> CommitReply:
         """Commit with receipts for every chunk. Raises what refuses it."""
-        reply = self.do(self.prepared(*operations, person=person, message=message))
+        reply = self.do(self.prepared(*operations, person=person, message=message, locks=locks))
         assert isinstance(reply, CommitReply)
         return reply
 
@@ -151,6 +160,7 @@ class Ledger:
         session: SessionId | None = None,
         message: str = "",
         deadline: float = NEVER_LATE,
+        locks: Sequence[LockProof] = (),
     ) -> Commit:
         """A commit ready to be run, with receipts for every chunk unless others are given."""
         who = person or self.admin
@@ -163,7 +173,11 @@ class Ledger:
         ]
         given = [self.receipt(chunks, who, session)] if receipts is None else list(receipts)
         request = CommitRequest(
-            request_id=secrets.token_hex(16), operations=list(operations), session=session, message=message
+            request_id=secrets.token_hex(16),
+            operations=list(operations),
+            session=session,
+            message=message,
+            locks=list(locks),
         )
         return prepare(who, request, given, body_hash=bytes(32), deadline=deadline)
 

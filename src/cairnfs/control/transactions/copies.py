@@ -40,6 +40,7 @@ from cairnfs.metadata.ops.detached import AttachCopy, BeginCopy, CopyPage
 from cairnfs.metadata.ops.emptying import look_below
 from cairnfs.metadata.rows import replies as reply_rows
 from cairnfs.metadata.rows.replies import ReplyKey
+from cairnfs.metadata.state.locks import Shown
 from cairnfs.net.deadlines import within
 from cairnfs.net.serving import Context, Handler
 from cairnfs.wire import endpoints, names
@@ -62,6 +63,7 @@ class _Order(NamedTuple):
     person: Person
     asked: Asked
     key: ReplyKey
+    locks: Shown
 
 
 class _Running:
@@ -70,6 +72,7 @@ class _Running:
     def __init__(self, order: _Order, until: float) -> None:
         self.order = order
         self.until = until
+        self.locks = order.locks
         self.entries = 0
         self.task: asyncio.Task[CopyReply] | None = None
 
@@ -106,6 +109,7 @@ class CopyRoutes:
         if running.order.key != order.key:
             raise RequestReused("this request id was used with another body", hint="use a new request id")
         running.until = max(running.until, deadline)
+        running.locks = order.locks  # those of whoever asked last
         return await self._wait(running, deadline)
 
     def _begin(self, order: _Order, deadline: float) -> _Running:
@@ -151,11 +155,18 @@ class CopyRoutes:
             return reply
 
     async def _copy(self, running: _Running) -> CopyReply:
-        asker, asked, key = running.order
+        asker, asked, key, _ = running.order
         begun = await self._started(running, asker, asked)
         try:
             counts = await self._fill(running, begun)
-            attach = AttachCopy(begun, asked, counts, reply_key=key, deadline=running.until + LINGER_S)
+            attach = AttachCopy(
+                begun,
+                asked,
+                counts,
+                locks=running.locks,
+                reply_key=key,
+                deadline=running.until + LINGER_S,
+            )
             if asked.replace:
                 attach.looked = await self._driver.read(
                     lambda tx: look_below(tx, begun.source.person, [asked.target])
@@ -214,7 +225,8 @@ def _order(who: Person, request: CopyRequest) -> _Order:
         request.message,
     )
     copy_tree.check(asked)
-    return _Order(who, asked, ReplyKey(who.user_id, number, hash_of("copy", *asked)))
+    key = ReplyKey(who.user_id, number, hash_of("copy", *asked))
+    return _Order(who, asked, key, Shown.of(who, request.locks))
 
 
 def _later(detail: str) -> Busy:

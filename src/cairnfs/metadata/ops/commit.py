@@ -49,6 +49,7 @@ from cairnfs.metadata.ops.write import write
 from cairnfs.metadata.ops.xattr import set_xattr
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import Stamp, State, Want, WantChunks, WantEmpty, WantSession, WantVersion
+from cairnfs.metadata.state.locks import Shown
 from cairnfs.wire.commits import (
     MESSAGE_MAX_BYTES,
     OPERATIONS_MAX,
@@ -87,11 +88,13 @@ class Commit:
         own: int,
         incarnations: frozenset[Incarnation],
         message: str,
+        locks: Shown,
         reply_key: ReplyKey,
         deadline: float,
     ) -> None:
         """Made by `prepare`. `own`: how many of the steps are the request's own, the last ones."""
         self.deadline = deadline
+        self.locks = locks
         self.reply_key = reply_key
         self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
         self._unchanged = [step for step in made if isinstance(step, UnchangedStep)]
@@ -311,6 +314,7 @@ def prepare(
         own=len(request.operations),
         incarnations=receipts.incarnations(given),
         message=request.message,
+        locks=Shown.of(person, request.locks),
         reply_key=ReplyKey(person.user_id, number, body_hash),
         deadline=deadline,
     )

@@ -22,6 +22,7 @@ from cairnfs.metadata.ops.tree_rows import Rows, name_row, xattr_rows
 from cairnfs.metadata.rows import detached, inodes, leaves, nodes, orphans, versions
 from cairnfs.metadata.rows.replies import ReplyKey
 from cairnfs.metadata.state import State, Want
+from cairnfs.metadata.state.locks import NONE_SHOWN, Shown
 from cairnfs.metadata.view import DIRECTORY
 from cairnfs.wire.copies import CopyReply
 
@@ -101,10 +102,18 @@ class AttachCopy:
     answer_type = CopyReply
 
     def __init__(
-        self, begun: Begun, asked: Asked, counts: Counter[str], *, reply_key: ReplyKey, deadline: float
+        self,
+        begun: Begun,
+        asked: Asked,
+        counts: Counter[str],
+        *,
+        locks: Shown = NONE_SHOWN,
+        reply_key: ReplyKey,
+        deadline: float,
     ) -> None:
         """`counts` of directory, file, symlink, bytes below the top; `deadline` in monotonic seconds."""
         self.deadline = deadline
+        self.locks = locks
         self.reply_key = reply_key
         self.looked: emptying.Looked | None = None  #: what `emptying.look_below` gave
         self._begun = begun

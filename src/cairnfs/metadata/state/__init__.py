@@ -28,6 +28,7 @@ from cairnfs.metadata.rows.sessions import Session
 from cairnfs.metadata.state import flushing
 from cairnfs.metadata.state.content import Content
 from cairnfs.metadata.state.journal import Journal, Mark
+from cairnfs.metadata.state.locks import Locks
 from cairnfs.metadata.state.placement import Places, PlacesCache
 from cairnfs.metadata.state.placement import load as load_places
 from cairnfs.metadata.state.tree import Stamp, Tree
@@ -55,6 +56,7 @@ class State:
         "content",
         "counters",
         "journal",
+        "locks",
         "new_replies",
         "now_us",
         "people",
@@ -70,6 +72,7 @@ class State:
         self.now_us = tx.now_us()
         self.journal = Journal()
         self.counters: dict[str, int] = {name: getattr(clock, name) for name in COUNTERS}
+        self.locks = Locks(tx, self.counters)
         self.commits: dict[CommitNumber, CommitRow] = {}
         self.new_replies: dict[tuple[UserId, RequestId], StoredReply] = {}
         self.tree = Tree(tx, self.journal)

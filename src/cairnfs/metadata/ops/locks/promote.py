@@ -64,6 +64,12 @@ def everybody(state: State) -> None:
         after = found[-1]
 
 
+def let_go(state: State, looks: Iterable[Look], requests: Iterable[int]) -> None:
+    """Grant whoever may be granted now that others let go of these looks, or who ask for other things now."""
+    if locks.anybody_waits(state.tx):
+        grant(state, {*_candidates(state, looks), *requests})
+
+
 def count(state: State, by: int) -> None:
     """So many rows of `lock` more."""
     state.journal.put(state.counters, "locks", state.counters["locks"] + by)
