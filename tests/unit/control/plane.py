@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cairnfs.control.app import ControlApp, Cost, build
+from cairnfs.core.leases import Times
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.net.calls import Calls
@@ -176,7 +177,11 @@ def directory(path: str, **fields: Any) -> MakeDirectory:
 
 @asynccontextmanager
 async def plane(
-    *, open_signup: bool = True, database: Database | None = None, clock: ManualClock | None = None
+    *,
+    open_signup: bool = True,
+    database: Database | None = None,
+    clock: ManualClock | None = None,
+    times: Times | None = None,
 ) -> AsyncIterator[Plane]:
     """A control plane whose duties are not started. `app.start()` starts them."""
     clock = clock or ManualClock()
@@ -191,6 +196,7 @@ async def plane(
         first_admin_secret=ADMIN_SECRET,
         first_admin_made=lambda: made.append("made"),
         password_cost=CHEAP,
+        times=times,
     )
     transport.apps[ORIGIN] = app.asgi
     try:

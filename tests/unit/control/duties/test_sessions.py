@@ -9,9 +9,12 @@ import pytest
 
 from cairnfs.control.duties.leadership import Leadership, Term
 from cairnfs.control.duties.sessions import PAGE, SessionExpiry
+from cairnfs.core.leases import LeaseTimes
 from cairnfs.errors import Aborted, BadRequest, SessionEnded
+from cairnfs.ids import SessionId, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.ops.sessions import BeginSession
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.sessions import RenewRequest, SessionReply, SessionRequest
@@ -48,6 +51,11 @@ async def watch(cluster: Plane, duty: SessionExpiry, seconds: int) -> None:
         await duty.turn(TERM)
 
 
+def user_id(cluster: Plane) -> UserId:
+    """Whoever signed up last."""
+    return UserId(cluster.database.read(lambda tx: tx.rows("SELECT max(id) FROM users"))[0][0])
+
+
 async def sessions(cluster: Plane, user: TokenReply) -> int:
     return (await cluster.ask(endpoints.STATUS, None, user.token)).sessions
 
@@ -78,14 +86,14 @@ async def test_a_session_that_stops_ends_after_a_full_lease(cluster: Plane, user
         await renew(cluster, user, session, 2)
 
 
-async def test_a_counter_sent_again_does_not_renew(cluster: Plane, user: TokenReply) -> None:
+async def test_a_counter_that_is_behind_renews_too(cluster: Plane, user: TokenReply) -> None:
+    """Whoever else has a lock of the session renews it by the lock, and does not know the counter."""
     session, duty = await begin(cluster, user), SessionExpiry(cluster.app.driver, cluster.clock)
-    await renew(cluster, user, session, 1)
-    for _ in range(17):
-        await watch(cluster, duty, 1)
-        if await sessions(cluster, user):
-            await renew(cluster, user, session, 1)
-    assert await sessions(cluster, user) == 0
+    await renew(cluster, user, session, 5)
+    for _ in range(4):
+        await watch(cluster, duty, 10)
+        await renew(cluster, user, session, 1)
+    assert await sessions(cluster, user) == 1
 
 
 async def test_a_restart_of_the_watcher_gives_a_full_lease(cluster: Plane, user: TokenReply) -> None:
@@ -149,6 +157,30 @@ async def test_without_the_lead_nothing_is_ended(cluster: Plane, user: TokenRepl
     with pytest.raises(Aborted):
         await duty.turn(Term(7))
     assert await sessions(cluster, user) == 1
+
+
+async def test_each_is_judged_by_the_lease_that_it_was_promised(cluster: Plane, user: TokenReply) -> None:
+    """Another process of the control plane, or this one before it was started anew, promised another."""
+    short, driver = LeaseTimes.parse("400:800:1200"), cluster.app.driver
+    duty = SessionExpiry(driver, cluster.clock)
+    await begin(cluster, user)
+    assert duty.every_s == 1.0
+    await duty.turn(TERM)
+    operation = BeginSession(SessionId("1" * 32), user_id(cluster), "", deadline=1e9, times=short)
+    await driver.submit(operation)
+    cluster.clock.advance(1.0)
+    await duty.turn(TERM)
+    assert duty.every_s == 0.1
+    for _ in range(11):
+        cluster.clock.advance(duty.every_s)
+        await duty.turn(TERM)
+        assert await sessions(cluster, user) == 2
+    for _ in range(2):  # tenths of seconds do not add up exactly
+        cluster.clock.advance(duty.every_s)
+        await duty.turn(TERM)
+    assert await sessions(cluster, user) == 1
+    await duty.turn(TERM)
+    assert duty.every_s == 1.0
 
 
 async def test_many_are_ended_in_pages(cluster: Plane, user: TokenReply) -> None:
