@@ -49,7 +49,7 @@ class _Waiter:
     token: str
     granted: asyncio.Future[LockEvent]
     look_at: float
-    pause_s: float = LOOK_FIRST_S
+    pause_s: float
     looking: bool = field(default=False)
 
 
@@ -102,7 +102,7 @@ class Grants:
         if early is not None:
             granted.set_result(early)
             return granted
-        waiter = _Waiter(lock, token, granted, self._clock.monotonic() + LOOK_FIRST_S)
+        waiter = _Waiter(lock, token, granted, self._clock.monotonic() + LOOK_FIRST_S, LOOK_FIRST_S)
         self._waiting[lock] = waiter
         granted.add_done_callback(lambda _: self._leave(waiter))
         self._begin()

@@ -46,7 +46,9 @@ class Releases:
 
         Whoever waits no longer, or is cancelled, only does not see the end of it.
         """
-        return await self._watch(self._begin(self._release(hold, lock, token)))
+        task = self._begin(self._release(hold, lock, token))
+        # Of a session that is over there is nothing to wait for, though it may end there sooner by this.
+        return False if hold.is_over else await self._watch(task)
 
     async def withdraw(self, hold: Hold, request: AcquireRequest) -> None:
         """Take back a request of which it is not known what became. As `release`."""
@@ -84,7 +86,7 @@ class Releases:
         unknown = False
         pause_s = PAUSE_FIRST_S
         try:
-            while not hold.is_over:
+            while True:
                 try:
                     await self._control.once(RELEASE_LOCKS, request, timeout_s=_ATTEMPT_S)
                     return True
@@ -95,9 +97,10 @@ class Releases:
                 except CairnError:
                     # Nobody who may not release may hold for long: the session is not renewed either.
                     return True
+                if hold.is_over:
+                    return False
                 await self._clock.sleep(pause_s)
                 pause_s = min(2 * pause_s, _PAUSE_MOST_S)
-            return False
         finally:
             hold.release()
 

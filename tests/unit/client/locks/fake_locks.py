@@ -7,7 +7,7 @@ an answer is on its way, locks that are broken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -74,12 +74,20 @@ class FakeLocks(FakeCluster):
         names = [endpoint.name for endpoint in (*there, *LOCKS)]
         self.app = application(
             endpoints=(*there, *LOCKS),
-            handlers={name: self._counted(name, getattr(self, name, _nothing)) for name in names},
+            handlers={name: self._counted(name, self._now(name)) for name in names},
             authenticate=self.authenticate,
             clock=self.clock,
             title="fake control",
         )
         self.transport.apps[CONTROL] = self.app
+
+    def _now(self, name: str) -> Callable[[Context, Any], Any]:
+        """What the fake does by then: a test may put something in its place."""
+
+        async def handle(context: Context, request: Any) -> Any:
+            return await getattr(self, name, _nothing)(context, request)
+
+        return handle
 
     async def acquire_lock(self, context: Context, request: locks.AcquireRequest) -> locks.LockReply:
         if request.session not in self.sessions:
