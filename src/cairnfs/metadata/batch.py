@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import structlog
 
 from cairnfs.clock import Clock
-from cairnfs.errors import Busy, CairnError, DeadlineExceeded, Internal, OutcomeUnknown
+from cairnfs.errors import Busy, CairnError, DeadlineExceeded, Deadlock, Internal, Locked, OutcomeUnknown
 from cairnfs.metadata import guard, replies
 from cairnfs.metadata.databases.seam import Again, CommitUnknown, Database, Tx
 from cairnfs.metadata.databases.watched import Watched
@@ -231,7 +231,9 @@ def give_up(tasks: Sequence[Task[Any]], trouble: CairnError) -> None:
 def meaning(error: Exception) -> CairnError:
     """What to tell whose operation failed by an exception; defects are logged here."""
     if isinstance(error, RefusedAfterChange):
-        _log.error("an operation refused after it had changed something", refusal=str(error.refusal))
+        # What an operation that writes rows by itself (a sign-up) meets of locks, it meets after that.
+        if not isinstance(error.refusal, (Locked, Deadlock)):
+            _log.error("an operation refused after it had changed something", refusal=str(error.refusal))
         return error.refusal
     if isinstance(error, CairnError) and not isinstance(error, Internal):
         return error

@@ -11,6 +11,7 @@ from cairnfs.clock import SystemClock
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
 from cairnfs.testing.ledger import Ledger, link, mkdir, remove, rename, write
+from tests.unit.metadata.holders import Holder
 from tests.unit.metadata.lock_rows import INODE, Rows
 
 
@@ -157,3 +158,18 @@ def test_of_what_was_removed_nothing_is_asked(rows: Rows) -> None:
     assert not rows.found(), "its owner removed all above it"
     rows.ledger.reap()
     assert not rows.found()
+
+
+def test_an_owner_may_remove_what_it_has_locked() -> None:
+    """Its locks are for names in directories that are gone then; a file goes on under another name."""
+    with closing(SqliteDatabase(MEMORY, SystemClock())) as database:
+        ledger = Ledger(database)
+        ledger.commit(mkdir("/d/e", parents=True), write("/d/f"), write("/d/e/g"), link("/d/f", "/h"))
+        holder = Holder(ledger)
+        proofs = [holder.lock("/d/f"), holder.lock("/d/e/g"), holder.lock("/d/e", subtree=True)]
+        ledger.do(ledger.prepared(remove("/d", recursive=True), locks=proofs))
+        ledger.verify()
+        ledger.reap()
+        assert ledger.verify()["locks"] == 3
+        holder.release()
+        assert ledger.verify()["lock_keys"] == 0

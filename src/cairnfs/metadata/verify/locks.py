@@ -71,8 +71,8 @@ _LIVE = f"died = {NEVER}"
 _TREE = (
     "WITH RECURSIVE leads AS (SELECT k.lock, k.inode AS parent, k.name, d.inode FROM lock_key AS k"
     f" LEFT JOIN dentry AS d ON d.parent = k.inode AND d.name = k.name AND d.{_LIVE} WHERE k.kind = 0),"
-    " starts AS (SELECT lock, parent AS inode FROM leads UNION"
-    " SELECT l.lock, d.parent FROM leads AS l CROSS JOIN dentry AS d"
+    " starts AS (SELECT lock, parent AS asked, parent AS inode FROM leads UNION"
+    " SELECT l.lock, l.parent, d.parent FROM leads AS l CROSS JOIN dentry AS d"
     f" WHERE d.inode = l.inode AND d.traced = 1 AND d.{_LIVE}),"
     " up (start, inode) AS (SELECT DISTINCT inode, inode FROM starts UNION"
     " SELECT u.start, d.parent FROM up AS u CROSS JOIN dentry AS d"
@@ -194,8 +194,9 @@ def check_tree(report: Report) -> None:
     report.none(
         "lock_key",
         lambda row: f"lock {row[0]} is for something below {row[1]}, and has no key that says so",
-        f"{_TREE} SELECT n.lock, n.inode FROM (SELECT s.lock, u.inode FROM starts AS s"
-        " CROSS JOIN alive AS a CROSS JOIN up AS u WHERE a.inode = s.inode AND u.start = s.inode) AS n"
+        f"{_TREE} SELECT n.lock, n.inode FROM (SELECT DISTINCT s.lock, u.inode FROM starts AS s"
+        " CROSS JOIN alive AS d CROSS JOIN alive AS a CROSS JOIN up AS u"
+        " WHERE d.inode = s.asked AND a.inode = s.inode AND u.start = s.inode) AS n"
         " LEFT JOIN lock_key AS k ON k.inode = n.inode AND k.kind = 2 AND k.lock = n.lock"
         " WHERE k.lock IS NULL",
     )

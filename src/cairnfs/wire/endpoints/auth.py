@@ -26,7 +26,7 @@ SIGNUP = Endpoint(
     auth.TokenReply,
     "anyone",
     "Make a user with a home directory",
-    (e.SealInvalid, e.Exists, e.BadName, e.InvitationRequired),
+    (e.SealInvalid, e.Exists, e.BadName, e.InvitationRequired, e.Locked),
 )
 LOGIN = Endpoint(
     "login",

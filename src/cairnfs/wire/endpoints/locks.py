@@ -82,7 +82,7 @@ RENEW_LOCK = Endpoint(
     sessions.RenewReply,
     "user",
     "Renew the session that holds a lock",
-    (e.NoSuchLock, e.LockTokenWrong),
+    (e.NoSuchLock, e.LockTokenWrong, e.SessionEnded),
 )
 UPGRADE_LOCK = Endpoint(
     "upgrade_lock",
@@ -93,7 +93,7 @@ UPGRADE_LOCK = Endpoint(
     locks.LockReply,
     "user",
     "Make a shared lock exclusive",
-    (e.NoSuchLock, e.LockTokenWrong, e.NotSoleHolder, e.Forbidden),
+    (e.NoSuchLock, e.LockTokenWrong, e.NotSoleHolder, e.Deadlock, e.QueueFull, e.Forbidden),
 )
 RELEASE_LOCKS = Endpoint(
     "release_locks",
@@ -104,7 +104,7 @@ RELEASE_LOCKS = Endpoint(
     Empty,
     "user",
     "Release locks, or withdraw requests",
-    (e.NoSuchLock, e.LockTokenWrong),
+    (e.NoSuchLock, e.LockTokenWrong, e.TooManyLocks),
 )
 BREAK_LOCK = Endpoint(
     "break_lock",

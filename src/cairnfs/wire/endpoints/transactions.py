@@ -6,6 +6,9 @@ from cairnfs import errors as e
 from cairnfs.wire import commits, copies, detached
 from cairnfs.wire.endpoint import HISTORY, PATHS, Endpoint
 
+#: Of whatever changes names or content: what it meets of others' locks, and what it shows of its own.
+_LOCKS = (e.Locked, e.LockLost, e.LockTokenWrong, e.Deadlock, e.QueueFull, e.TooManyLocks)
+
 COMMIT = Endpoint(
     "commit",
     "transactions",
@@ -38,6 +41,7 @@ COMMIT = Endpoint(
         e.ReceiptInvalid,
         e.BadCursor,
         e.NoSuchTree,
+        *_LOCKS,
         e.RequestReused,
         e.Aborted,
         e.TooManyOperations,
@@ -115,6 +119,7 @@ COPY = Endpoint(
         e.IncarnationChanged,
         e.Exists,
         e.RootIsFixed,
+        *_LOCKS,
         e.RequestReused,
         e.Aborted,
         e.TooManyOperations,
