@@ -28,6 +28,8 @@ from cairnfs.testing.lock_history import (
 )
 
 NEVER_S = float("inf")
+#: How books call the control plane.
+CONTROL = "control"
 #: So much later than its clock says a process may come to know that its lease is over, on a busy machine.
 SLACK_S = 1.0
 
@@ -118,6 +120,8 @@ class Story:
         self.holdings: dict[str, Holding] = {}
         self.attempts: dict[str, Attempt] = {}
         self.seen: list[Seen] = []
+        #: When the control plane began, or went on.
+        self.began_s: list[float] = []
         self._of_process: dict[str, list[Holding]] = defaultdict(list)
         for event in events:
             self._take(event)
@@ -184,6 +188,8 @@ class Story:
     def _befall(self, event: Befell) -> None:
         """A frozen process may lose everything that it has asked for by then, and know it only when awake."""
         if event.fate == "woken":
+            if event.whom == CONTROL:
+                self.began_s.append(event.at_s)
             return
         for one in self._of_process[event.whom]:
             one.may_end_s = min(one.may_end_s, event.at_s)
