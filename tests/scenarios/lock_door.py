@@ -1,12 +1,13 @@
 """A control plane that listens, people who ask it about locks by plain HTTP, and its tables before and after.
 
 What belongs here: asking, and holding an answer against what is due. What does not: stories
-(`test_lock_refusals.py`).
+(`test_lock_refusals.py`, `test_lock_proofs.py`).
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,9 +19,9 @@ from cairnfs.metadata.databases.seam import Row, Tx
 from cairnfs.net.http_transport import HttpTransport
 from cairnfs.net.serving import Server
 from cairnfs.net.transport import Request
-from cairnfs.wire.endpoints import Endpoint
+from cairnfs.wire.endpoints import COMMIT, Endpoint, locks
 from cairnfs.wire.problems import Problem
-from tests.unit.control.plane import Plane, plane
+from tests.unit.control.plane import Plane, directory, empty_file, plane
 
 ANSWER_MAX_BYTES = 1024 * 1024
 #: All that a refusal could have changed. Answers may be kept, so `reply` is not among them.
@@ -28,6 +29,12 @@ TABLES = (
     "clock", "commits", "change", "inode", "dentry", "version", "shadow", "session", "lock", "lock_key",
     "broken_lock", "orphan", "detached",
 )  # fmt: skip
+
+#: Files that all may change; a name that nothing has; and what is ann's alone.
+FILE, OTHER, FREE, SHUT = "/all/f", "/all/g", "/all/new", "/shut/in/f"
+#: A lock that there never was; a token that is no lock's.
+NONE = 4711
+WRONG = "00" * 16
 
 Answer = tuple[int, dict[str, Any]]
 
@@ -113,3 +120,70 @@ async def lock_door() -> AsyncIterator[LockDoor]:
         finally:
             await transport.close()
             await server.stop()
+
+
+@asynccontextmanager
+async def everybody() -> AsyncIterator[LockDoor]:
+    """One with people and places: `/all` for everybody, `/shut` for ann, `/read` to be read."""
+    async with lock_door() as door:
+        for name in ("ann", "bob"):
+            await door.meet(name)
+        open_to_all = [directory(path, mode=0o777) for path in ("/all", "/all/d")]
+        mine = [directory("/shut"), directory("/shut/in"), directory("/read")]
+        files = [empty_file(path, mode=0o666) for path in (FILE, OTHER, SHUT)]
+        await door.plane.commit(door.tokens["root"], *open_to_all, *mine, *files)
+        await door.plane.commit(door.tokens["root"], empty_file("/read/f", mode=0o644))
+        closing = [{"op": "setattr", "path": "/shut", "attributes": {"mode": 0o700, "owner": "ann"}}]
+        await door.does(COMMIT, "root", {"request_id": fresh(), "operations": closing})
+        yield door
+
+
+def fresh() -> str:
+    """A new id: of a request, an owner, a token."""
+    return secrets.token_hex(16)
+
+
+async def session(here: LockDoor, who: str) -> str:
+    """A new session's id."""
+    answer = await here.does(locks.BEGIN_SESSION, who, {"label": f"{who}'s"})
+    return str(answer["session"])
+
+
+async def asking(here: LockDoor, who: str, *paths: str, **fields: Any) -> dict[str, Any]:
+    """What somebody says who asks for a lock, in a session of their own unless told otherwise."""
+    said = {
+        "request_id": fresh(),
+        "session": fields.get("session") or await session(here, who),
+        "owner": fresh(),
+        "token": fresh(),
+        "paths": [{"path": path} for path in paths],
+    }
+    return {**said, **fields}
+
+
+class Lock:
+    """A lock or request of somebody."""
+
+    def __init__(self, who: str, said: dict[str, Any], answer: dict[str, Any]) -> None:
+        self.who = who
+        self.session: str = said["session"]
+        self.token: str = said["token"]
+        self.number: int = answer["lock"]
+        self.fence: int = answer["fence"]
+        self.incarnation: int = answer["incarnation"]
+        self.waits = answer["state"] == "waiting"
+
+    def named(self, **fields: Any) -> dict[str, Any]:
+        """As a release names it."""
+        return {"lock": self.number, "token": self.token, **fields}
+
+    def proof(self, **fields: Any) -> dict[str, Any]:
+        """As a commit shows it."""
+        shown = {"lock": self.number, "fence": self.fence, "incarnation": self.incarnation}
+        return {**shown, "token": self.token, **fields}
+
+
+async def take(here: LockDoor, who: str, *paths: str, **fields: Any) -> Lock:
+    """Somebody's lock, or request with `wait`."""
+    said = await asking(here, who, *paths, **fields)
+    return Lock(who, said, await here.does(locks.ACQUIRE_LOCK, who, said))

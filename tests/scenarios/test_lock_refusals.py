@@ -6,88 +6,33 @@ after.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from cairnfs.errors import BY_CODE, Locked
 from cairnfs.metadata.ops.locks import acquire
-from cairnfs.wire.endpoints import COMMIT, COPY, locks
-from cairnfs.wire.locks import PATHS_MAX, PROOFS_MAX, RELEASED_MAX
-from tests.scenarios.lock_door import LockDoor, lock_door
-from tests.unit.control.plane import directory, empty_file
-
-FILE, OTHER, FREE, SHUT = "/all/f", "/all/g", "/all/new", "/shut/in/f"
-NONE = 4711
-WRONG = "00" * 16
-WRITE_OTHER = {"op": "mkdir", "path": "/all/made"}
+from cairnfs.wire.endpoints import locks
+from cairnfs.wire.locks import PATHS_MAX, RELEASED_MAX
+from tests.scenarios.lock_door import (
+    FILE,
+    FREE,
+    NONE,
+    OTHER,
+    SHUT,
+    WRONG,
+    LockDoor,
+    asking,
+    everybody,
+    fresh,
+    session,
+    take,
+)
 
 
 @pytest.fixture
 async def here() -> AsyncIterator[LockDoor]:
-    async with lock_door() as door:
-        for name in ("ann", "bob"):
-            await door.meet(name)
-        everybody = [directory(path, mode=0o777) for path in ("/all", "/all/d")]
-        mine = [directory("/shut"), directory("/shut/in"), directory("/read")]
-        files = [empty_file(path, mode=0o666) for path in (FILE, OTHER, SHUT)]
-        await door.plane.commit(door.tokens["root"], *everybody, *mine, *files)
-        await door.plane.commit(door.tokens["root"], empty_file("/read/f", mode=0o644))
-        closing = [{"op": "setattr", "path": "/shut", "attributes": {"mode": 0o700, "owner": "ann"}}]
-        await door.does(COMMIT, "root", {"request_id": fresh(), "operations": closing})
+    async with everybody() as door:
         yield door
-
-
-def fresh() -> str:
-    return secrets.token_hex(16)
-
-
-async def session(here: LockDoor, who: str) -> str:
-    """A new session's id."""
-    answer = await here.does(locks.BEGIN_SESSION, who, {"label": f"{who}'s"})
-    return str(answer["session"])
-
-
-async def asking(here: LockDoor, who: str, *paths: str, **fields: Any) -> dict[str, Any]:
-    """What somebody says who asks for a lock, in a session of their own unless told otherwise."""
-    said = {
-        "request_id": fresh(),
-        "session": fields.get("session") or await session(here, who),
-        "owner": fresh(),
-        "token": fresh(),
-        "paths": [{"path": path} for path in paths],
-    }
-    return {**said, **fields}
-
-
-class Lock:
-    """A lock or request of somebody."""
-
-    def __init__(self, who: str, said: dict[str, Any], answer: dict[str, Any]) -> None:
-        self.who = who
-        self.session: str = said["session"]
-        self.token: str = said["token"]
-        self.number: int = answer["lock"]
-        self.fence: int = answer["fence"]
-        self.incarnation: int = answer["incarnation"]
-        self.waits = answer["state"] == "waiting"
-
-    def named(self, **fields: Any) -> dict[str, Any]:
-        """As a release names it."""
-        return {"lock": self.number, "token": self.token, **fields}
-
-    def proof(self, **fields: Any) -> dict[str, Any]:
-        """As a commit shows it."""
-        shown = {"lock": self.number, "fence": self.fence, "incarnation": self.incarnation}
-        return {**shown, "token": self.token, **fields}
-
-
-async def take(here: LockDoor, who: str, *paths: str, **fields: Any) -> Lock:
-    """Somebody's lock, or request with `wait`."""
-    said = await asking(here, who, *paths, **fields)
-    return Lock(who, said, await here.does(locks.ACQUIRE_LOCK, who, said))
 
 
 async def test_a_session_that_does_not_live_or_is_somebody_elses(here: LockDoor) -> None:
@@ -301,110 +246,3 @@ async def test_what_was_broken_says_so_to_whom_it_was(here: LockDoor) -> None:
         assert "broken" not in problem.detail
     await here.refuses("no_such_lock", locks.RELEASE_LOCKS, "ann", {"locks": [lock.named()]})
     await here.refuses("no_such_lock", locks.BREAK_LOCK, "root", {}, lock=lock.number)
-
-
-def commit(*shown: Any, **operation: Any) -> dict[str, Any]:
-    """A commit that shows these, and touches nothing that anybody holds."""
-    return {"request_id": fresh(), "operations": [{**WRITE_OTHER, **operation}], "locks": list(shown)}
-
-
-@pytest.mark.parametrize(
-    "proof",
-    [
-        "1.1.1." + WRONG,
-        {},
-        {"lock": 1},
-        {"lock": -1, "fence": 1, "incarnation": 1, "token": WRONG},
-        {"lock": 1, "fence": 1, "incarnation": 1, "token": None},
-        {"lock": 1.5, "fence": 1, "incarnation": 1, "token": WRONG},
-        {"lock": 2**63, "fence": 1, "incarnation": 1, "token": WRONG},
-    ],
-    ids=str,
-)
-async def test_a_proof_of_garbage(here: LockDoor, proof: Any) -> None:
-    await here.refuses("bad_request", COMMIT, "ann", commit(proof))
-
-
-async def test_a_proof_that_proves_nothing(here: LockDoor) -> None:
-    """Whatever the commit touches, it is refused: who showed it believed that it was held."""
-    lock, foreign = await take(here, "ann", FILE), await take(here, "bob", OTHER)
-    waiting = await take(here, "ann", OTHER, wait=True)
-    for code, shown in (
-        ("lock_lost", lock.proof(lock=NONE)),
-        ("lock_lost", lock.proof(fence=lock.fence + 1)),
-        ("lock_lost", lock.proof(fence=0)),
-        ("lock_lost", lock.proof(incarnation=lock.incarnation + 1)),
-        ("lock_lost", waiting.proof()),
-        ("lock_token_wrong", lock.proof(token=WRONG)),
-        ("lock_token_wrong", lock.proof(token="")),
-        ("lock_token_wrong", lock.proof(token=foreign.token)),
-        ("lock_token_wrong", foreign.proof()),
-    ):
-        await here.refuses(code, COMMIT, "ann", commit(shown))
-        await here.refuses(code, COMMIT, "ann", commit(lock.proof(), shown))
-    many = [lock.proof() for _ in range(PROOFS_MAX + 1)]
-    await here.refuses("too_many_locks", COMMIT, "ann", commit(*many))
-    await here.does(locks.RELEASE_LOCKS, "ann", {"locks": [lock.named()]})
-    problem = await here.refuses("lock_lost", COMMIT, "ann", commit(lock.proof()))
-    assert "released" in problem.detail
-    again = await take(here, "ann", FILE)
-    await here.does(locks.BREAK_LOCK, "root", {"reason": "why not"}, lock=again.number)
-    problem = await here.refuses("lock_lost", COMMIT, "ann", commit(again.proof()))
-    assert "broken by root: why not" in problem.detail
-
-
-@pytest.mark.parametrize(
-    ("path", "operation"),
-    [
-        (FILE, {"op": "remove", "path": FILE}),
-        (FILE, {"op": "rename", "path": FILE, "target": FREE}),
-        (FREE, {"op": "rename", "path": FILE, "target": FREE}),
-        (FREE, {"op": "link", "path": FILE, "target": FREE}),
-        (FILE, {"op": "link", "path": FILE, "target": FREE}),
-        (FREE, {"op": "mkdir", "path": FREE}),
-        ("/all/d/x", {"op": "rename", "path": "/all/d", "target": "/all/e"}),
-        ("/all/d", {"op": "remove", "path": "/all/d"}),
-    ],
-    ids=lambda one: one if isinstance(one, str) else one["op"],
-)
-@pytest.mark.parametrize("mode", ["exclusive", "shared"])
-async def test_changing_what_somebody_else_holds(
-    here: LockDoor, path: str, operation: dict[str, Any], mode: str
-) -> None:
-    lock = await take(here, "ann", path, mode=mode)
-    asked = {"request_id": fresh(), "operations": [WRITE_OTHER, operation]}
-    problem = await here.refuses("locked", COMMIT, "bob", asked)
-    assert "ann" in problem.detail
-    assert problem.locked is not None
-    await here.refuses("lock_token_wrong", COMMIT, "bob", {**asked, "locks": [lock.proof()]})
-    await here.does(locks.RELEASE_LOCKS, "ann", {"locks": [lock.named()]})
-    await here.does(COMMIT, "bob", asked)
-
-
-@pytest.mark.parametrize("held", ["/all", "/all/d/x"])
-async def test_a_tree_copied_to_where_somebody_else_has_it(here: LockDoor, held: str) -> None:
-    """What was built on the way is attached to nothing."""
-    await here.does(COMMIT, "root", commit(path="/read/in"))
-    lock = await take(here, "ann", held, subtree=held == "/all")
-    asked = {"request_id": fresh(), "path": "/read", "target": "/all/d/x"}
-    for code, shown in (
-        ("locked", []),
-        ("lock_lost", [lock.proof(lock=NONE)]),
-        ("lock_token_wrong", [lock.proof()]),
-    ):
-        status, answer = await here.send(COPY, "root", {**asked, "locks": shown})
-        assert (status, answer["code"]) == (BY_CODE[code].status, code), answer
-        assert not [row for row in here.tables()["dentry"] if row[1] == b"x"], "it has its name"
-    await here.does(locks.RELEASE_LOCKS, "ann", {"locks": [lock.named()]})
-    await here.does(COPY, "root", asked)
-
-
-async def test_a_home_where_somebody_has_all_below_locked(here: LockDoor) -> None:
-    """Whoever signs up gets a directory: that is a change as any other."""
-    lock = await take(here, "root", "/home", subtree=True)
-    before = here.tables()
-    with pytest.raises(Locked, match="root"):
-        await here.meet("eve")
-    assert here.tables() == before
-    await here.does(locks.RELEASE_LOCKS, "root", {"locks": [lock.named()]})
-    await here.meet("eve")
