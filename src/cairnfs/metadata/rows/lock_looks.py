@@ -15,8 +15,6 @@ from cairnfs.ids import SessionId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows.locks import owner_of
 
-#: Looks that are counted by one statement, and so without counting anybody twice.
-_COUNTED_AT_ONCE = 64
 _LAST = 2**63 - 1
 _LOOK = "inode BIGINT, kind BIGINT, name BYTES, tree BIGINT"
 _HERE = "k.inode = g.inode AND k.kind = g.kind AND k.name = g.name"
@@ -113,22 +111,17 @@ def count_before(
 ) -> int:
     """How many wait that are in the way of a request of this owner, and have a number below `before`."""
     given = _rows(looks)
-    single = len(given) <= _COUNTED_AT_ONCE
-    rows = tx.rows_given(
-        f"SELECT {'count(DISTINCT k.lock)' if single else 'DISTINCT k.lock'}"
-        " FROM {given} AS g CROSS JOIN lock_key AS k CROSS JOIN lock AS l"
-        f" WHERE {_HERE} AND k.held = 0 AND k.lock < ? AND {_COUNTS}"
-        " AND (l.session <> ? OR l.owner <> ?) AND (l.exclusive = 1 OR ? = 1)",
-        _LOOK,
-        given,
-        before,
-        session,
-        owner,
-        int(exclusive),
+    waits = (
+        f"FROM lock_key AS k CROSS JOIN lock AS l WHERE {_HERE} AND k.held = 0 AND k.lock < ? AND {_COUNTS}"
+        " AND (l.session <> ? OR l.owner <> ?) AND (l.exclusive = 1 OR ? = 1)"
     )
-    if single:
-        return int(rows[0][0]) if rows else 0
-    return len({row[0] for row in rows})
+    args = before, session, owner, int(exclusive)
+    counts = tx.rows_given(f"SELECT (SELECT count(*) {waits}) FROM {{given}} AS g", _LOOK, given, *args)
+    some = [row[0] for row in counts if row[0]]
+    if len(some) <= 1:
+        return sum(some)
+    each = waits.replace("FROM lock_key", "FROM {given} AS g CROSS JOIN lock_key")
+    return len({row[0] for row in tx.rows_given(f"SELECT k.lock {each}", _LOOK, given, *args)})
 
 
 def pages(tx: Tx, looks: Iterable[Look], after: int, size: int) -> dict[Look, int]:

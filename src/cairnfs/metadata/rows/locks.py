@@ -2,9 +2,9 @@
 
 What belongs here: the tables `lock` and `broken_lock`, with `lock_key` where both change together. What does
 not: looking for what is in the way (`rows/lock_looks`), for commits (`rows/lock_keys`), for people
-(`rows/lock_pages`), for news (`rows/grants`). Nothing of locks is kept in memory beyond one operation: whoever
-writes, writes to the database at once, and whoever inserts or deletes has `clock.locks` changed by as many
-(`ops/locks/promote.count`). Any thread, inside a tx that holds the clock.
+(`rows/lock_pages`), for news (`rows/grants`). Whoever changes locks writes to the database at once, and whoever
+inserts or deletes has `clock.locks` changed by as many (`ops/locks/promote.count`), through the journal. Any
+thread, inside a tx that holds the clock.
 """
 
 from __future__ import annotations
@@ -60,6 +60,14 @@ class BrokenRow(msgspec.Struct, frozen=True, gc=False):
 
 LOCK = ", ".join(f"l.{name}" for name in LockRow.__struct_fields__)
 _BROKEN = ", ".join(BrokenRow.__struct_fields__)
+_COLUMNS = (
+    "id BIGINT, session TEXT, owner TEXT, user_id BIGINT, token_hash BYTES, exclusive BIGINT, subtree BIGINT,"
+    " fence BIGINT, asked_us BIGINT, granted_us BIGINT"
+)
+_INSERT = (
+    f"INSERT INTO lock ({', '.join(LockRow.__struct_fields__)})"
+    f" SELECT {', '.join(f'g.{name}' for name in LockRow.__struct_fields__)} FROM {{given}} AS g"
+)
 
 
 def owner_of(session: str, owner: str) -> Owner:
@@ -160,10 +168,8 @@ def waiting(tx: Tx, after: int, limit: int) -> list[int]:
 
 def insert(tx: Tx, row: LockRow, keys: Iterable[Key]) -> None:
     """Add a request with its keys."""
-    tx.run(
-        f"INSERT INTO lock ({', '.join(LockRow.__struct_fields__)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        *(getattr(row, name) for name in LockRow.__struct_fields__),
-    )
+    # As given rows, so that PostgreSQL is not waited for.
+    tx.run_given(_INSERT, _COLUMNS, [msgspec.structs.astuple(row)])
     held = int(row.fence > 0)
     insert_keys(tx, [(key, held, row.id) for key in sorted(keys)])
 

@@ -10,7 +10,6 @@ from cairnfs.core.locks.table import Table
 from tests.unit.core.locks.machine import Locking
 from tests.unit.core.locks.planted_laws import PLANTED
 
-
 TestTheLaw = Locking.TestCase
 TestTheLaw.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 

@@ -96,11 +96,11 @@ class Acquire:
 
     def _require_room(self, state: State, session: SessionId) -> None:
         """As few sessions have many locks, all of them together are counted first: that costs nothing."""
-        many = state.counters["locks"] >= SESSION_LOCKS_MAX
-        if many and locks.count_of(state.tx, session) >= SESSION_LOCKS_MAX:
+        all_of_them, asked = state.counters["locks"], len(self._paths)
+        if all_of_them >= SESSION_LOCKS_MAX and locks.count_of(state.tx, session) >= SESSION_LOCKS_MAX:
             raise TooManyLocks(f"a session has at most {SESSION_LOCKS_MAX} locks")
-        if len(self._paths) > _FEW:
-            paths = locks.count_paths_of(state.tx, session) + len(self._paths)
+        if asked > _FEW and all_of_them * PATHS_MAX + asked > SESSION_LOCKS_MAX:
+            paths = locks.count_paths_of(state.tx, session) + asked
             if paths > SESSION_LOCKS_MAX:
                 raise TooManyLocks(f"a session locks at most {SESSION_LOCKS_MAX} paths")
 

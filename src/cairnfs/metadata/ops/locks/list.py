@@ -8,6 +8,7 @@ at a number of requests, and of keys, whatever becomes of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def _locks(tx: Tx, person: Person, request: ListLocksRequest) -> ListLocksReply:
     after = 0 if cursor is None else cursor.after
     numbers, more = _numbers(tx, at, after, request.limit)
     asker = Asker(sight, who, trace.physical(sight.view, who, path, follow=True))
-    items = _told(asker, numbers)
+    items = _told(asker, at, numbers)
     further = Cursor(sight.clock.incarnation, parent, name, numbers[-1]) if more else None
     return ListLocksReply(locks=items, cursor=None if further is None else cursors.write(tx, further))
 
@@ -77,10 +78,8 @@ def _numbers(tx: Tx, at: Place, after: int, limit: int) -> tuple[list[int], bool
     if at.is_root:  # all there are, of removed directories too
         found = lock_pages.all_after(tx, after, limit + 1)
     else:
-        keys = [Key(at.parent, NAME, at.name)]
-        if at.dentry is not None:
-            keys += [Key(at.dentry.inode, INODE), Key(at.dentry.inode, BELOW)]
-        found = lock_pages.having_after(tx, keys, after, limit + 1)
+        above = lock_pages.with_anybody(tx, _above(at))
+        found = lock_pages.having_after(tx, [*_here(at), *above], after, limit + 1)
     looked = found[:limit]
     sizes = lock_pages.sizes(tx, looked)
     within = sum(total <= KEYS_LOOKED for total in accumulate(sizes.get(one, 0) for one in looked))
@@ -88,11 +87,31 @@ def _numbers(tx: Tx, at: Place, after: int, limit: int) -> tuple[list[int], bool
     return looked, len(looked) < len(found)
 
 
-def _told(asker: Asker, numbers: list[int]) -> list[LockItem]:
+def _here(at: Place) -> list[Key]:
+    """What a lock on a place, or below it, has one of."""
+    keys = [Key(at.parent, NAME, at.name)]
+    return keys if at.dentry is None else [*keys, *(Key(at.dentry.inode, kind) for kind in (INODE, BELOW))]
+
+
+def _above(at: Place) -> list[Key]:
+    """What a lock on a directory above has."""
+    return [Key(directory, INODE) for directory in at.chain]
+
+
+def _concerns(at: Place, one: LockRow, keys: Collection[Key]) -> bool:
+    """Whether a request is for something there or below, or for all below something above."""
+    wanted = [*_here(at), *(_above(at) if one.subtree else ())]
+    return not {*wanted}.isdisjoint(keys)
+
+
+def _told(asker: Asker, at: Place, numbers: list[int]) -> list[LockItem]:
     """Those of these requests that the asker is told of."""
     tx = asker.sight.view.tx
-    requests = locks.find(tx, numbers)
-    keys = locks.keys_of(tx, list(requests))
+    found = locks.find(tx, numbers)
+    keys = locks.keys_of(tx, list(found))
+    requests = {
+        number: one for number, one in found.items() if at.is_root or _concerns(at, one, keys[number])
+    }
     seen = known(asker, requests, keys)
     shown = {number: requests[number] for number in numbers if number in seen}
     stands = standings(tx, shown, keys)

@@ -1,7 +1,7 @@
 """paths: by what paths requests for locks are known to somebody, as they are called now.
 
 What belongs here: from keys back to paths, and for whose eyes. A request is told to whoever may see one of
-its paths at or below the one that was named, to its own user and to administrators; its paths only to whoever
+its paths that were asked about, to its own user and to administrators; its paths only to whoever
 may see each. A file with several names may be locked under one of them and looked at under another: then the
 other one is told.
 """
@@ -42,6 +42,10 @@ class Asker(NamedTuple):
         """Whether it is the asker's own."""
         return one.user_id == self.person.user_id
 
+    def means(self, one: LockRow, path: Path) -> bool:
+        """Whether a path of a request is what was asked about: at or below it, or above it with all below."""
+        return within_path(self.path, path) or (one.subtree == 1 and within_path(path, self.path))
+
     def sees_all(self, one: LockRow) -> bool:
         """Whether all is told of it that can be told."""
         return self.owns(one) or self.person.role == "admin"
@@ -64,7 +68,7 @@ def known(
     away: list[int] = []
     for number, one in requests.items():
         seen = _seen(asker, asked[number], traced)
-        if any(within_path(asker.path, path) for path in seen):
+        if any(asker.means(one, path) for path in seen):
             found[number] = _shown(asker, one, asked[number], seen)
         else:
             away.append(number)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cairnfs.core.locks.request import Request, looks
+from cairnfs.core.locks.request import INODE, NAME, Look, Request, looks
 from cairnfs.errors import LockTokenWrong, NoSuchLock
-from cairnfs.ids import UserId
+from cairnfs.ids import ROOT, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import lock_looks, locks, sessions
@@ -62,7 +62,7 @@ def stands(tx: Tx, clock: ClockRow, people: People, row: LockRow, asked: Request
     holds, waits = lock_looks.in_the_way(tx, asks(row, asked))
     before = [lock for lock in waits if lock < row.id]
     ahead = lock_looks.count_before(
-        tx, asked.looks(), row.session, row.owner, exclusive=asked.exclusive, before=row.id
+        tx, _lines(asked), row.session, row.owner, exclusive=asked.exclusive, before=row.id
     )
     first = min(holds or before, default=None)
     return LockReply(
@@ -73,6 +73,16 @@ def stands(tx: Tx, clock: ClockRow, people: People, row: LockRow, asked: Request
         place=1 + ahead,
         holder=None if first is None else holder(tx, people, first),
     )
+
+
+def _lines(asked: Request) -> list[Look]:
+    """Where others stand before a request: of one path whoever waits for its name waits for its inode, too."""
+    found = list(asked.looks())
+    names = [look for look in found if look.key.kind == NAME]
+    inodes = [look for look in found if look.key.kind == INODE and not look.subtree]
+    if len(names) != 1 or len(inodes) != 1 or inodes[0].key.inode == ROOT:
+        return found
+    return [look for look in found if look != names[0]]
 
 
 def gone(tx: Tx, people: People, user: UserId, missing: Sequence[int]) -> NoSuchLock:
