@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -15,7 +16,15 @@ from cairnfs.client import account, profile
 from cairnfs.client.connecting import checked_url, label
 from cairnfs.client.portal import portal
 from cairnfs.client.profile import Profile
-from cairnfs.errors import BadCredentials, BadRequest, Exists, ForeignCluster, Unauthenticated, Unreachable
+from cairnfs.errors import (
+    BadCredentials,
+    BadRequest,
+    Exists,
+    ForeignCluster,
+    LockLost,
+    Unauthenticated,
+    Unreachable,
+)
 from cairnfs.net.serving import Server
 from cairnfs.testing.cluster import Cluster, cluster
 
@@ -54,6 +63,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("CAIRN_URL", raising=False)
     monkeypatch.delenv("CAIRN_TOKEN", raising=False)
+    monkeypatch.delenv("CAIRN_LOCK", raising=False)
 
 
 def test_nothing_known_says_what_to_do() -> None:
@@ -210,3 +220,36 @@ def test_the_label_tells_the_command_and_nothing_else(
 ) -> None:
     monkeypatch.setattr(sys, "argv", argv)
     assert label().split()[1:] == [*words, str(os.getpid())]
+
+
+def test_a_child_process_commits_under_its_parents_lock(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    account.signup(url, "ivy", "correct horse")
+    script = "import cairnfs; cairnfs.connect().chmod('/home/ivy/d', 0o700)"
+    child = [sys.executable, "-c", script]
+    with cairnfs.connect() as files:
+        files.mkdir("/home/ivy/d")
+        with files.lock("/home/ivy/d") as lock:
+            refused = subprocess.run(child, capture_output=True, check=False)
+            assert b"Locked" in refused.stderr
+            subprocess.run(child, check=True, env={**os.environ, "CAIRN_LOCK": files.shown_locks()})
+            assert files.stat("/home/ivy/d").mode == 0o700
+            monkeypatch.setenv("CAIRN_LOCK", lock.proof)
+            with cairnfs.connect() as second:
+                assert second.shown_locks() == lock.proof
+                second.chmod("/home/ivy/d", 0o711)
+        with cairnfs.connect() as third, pytest.raises(LockLost):
+            third.mkdir("/home/ivy/e")
+        files.mkdir("/home/ivy/e")
+
+
+@pytest.mark.parametrize("written", ["1.2.3", "x" * 40, "1.2.3." + "E" * 32])
+def test_what_cairn_lock_holds_is_checked_and_not_repeated(
+    url: str, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("CAIRN_LOCK", f"1.2.3.{'e' * 32},{written}")
+    with pytest.raises(BadRequest) as caught:
+        cairnfs.connect(url=url, token="any")
+    assert "CAIRN_LOCK" in str(caught.value)
+    assert "e" * 32 not in f"{caught.value} {caught.value.hint}"
+    monkeypatch.setenv("CAIRN_LOCK", "")
+    cairnfs.connect(url=url, token="any").close()
