@@ -178,7 +178,8 @@ class LockEvent(Reply, kw_only=True):
 
 
 class ListLocksRequest(Request, kw_only=True):
-    """Locks and requests on a path and all below it, that the caller may see, in the order of their numbers.
+    """Locks and requests on a path and all below it, and those above with all below, that the caller may see,
+    in the order of their numbers.
 
     With `broken`, instead, those that were broken, the latest first, of the caller's own; an administrator
     sees all.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from cairnfs.core.locks.conflict import conflict
 from cairnfs.core.permissions import Person
-from cairnfs.errors import BadCursor, BadRequest, CairnError, Forbidden, NotFound
+from cairnfs.errors import BadCursor, BadRequest, CairnError, Deadlock, Forbidden, NotFound
 from cairnfs.metadata.databases.opening import begin_incarnation
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.ops.locks import list as lists
 from cairnfs.metadata.ops.locks.paths import NAMES_LOOKED, PATHS_SHOWN
+from cairnfs.metadata.ops.locks.standing import standing
+from cairnfs.metadata.rows import locks as rows
 from cairnfs.testing.ledger import Ledger, chattr, link, mkdir, remove, rename, symlink, write
 from cairnfs.wire.locks import ListLocksReply, ListLocksRequest, LockItem
 from tests.unit.metadata.counting import Counting
+from tests.unit.metadata.holders import Holder
 from tests.unit.metadata.lock_rows import BELOW, INODE, Rows
 
 
@@ -94,6 +100,19 @@ def test_only_what_is_at_or_below_the_path_is_listed(world: World) -> None:
     assert world.paths(world.bob, "/shut") == {}, "its other path is elsewhere"
     with pytest.raises(NotFound):
         world.page(path="/none/f")
+
+
+def test_what_is_locked_from_above_is_listed(world: World) -> None:
+    world.put(1, "ann", "/all", subtree=True, shared=True)
+    world.put(2, "ann", "/all", shared=True)
+    world.put(3, "ann", "/", subtree=True, shared=True)
+    world.put(4, "ann", "/shut", subtree=True)
+    world.put(5, "bob", "/all/f", held=False)
+    assert world.paths(world.bob, "/all/f") == {1: ["/all"], 3: ["/"], 5: ["/all/f"]}
+    assert list(world.told(path="/all/none", limit=1)) == [1, 3]
+    assert list(world.told(world.ann, "/shut/in/f")) == [3, 4]
+    assert {number: one.waiting for number, one in world.told(path="/all/f").items()} == {1: 1, 3: 1, 5: 0}
+    assert list(world.told(path="/all")) == [1, 2, 3, 5]
 
 
 def test_paths_are_what_they_are_called_now(world: World) -> None:
@@ -283,3 +302,38 @@ def test_keys_are_told_apart(world: World) -> None:
     assert world.paths(path="/all/f") == {1: ["/all/f"]}
     world.put(2, "bob", "/all/f", shared=True, held=False)
     assert set(world.told(path="/all/f")) == {1, 2}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_waits_is_told_the_same_place(ledger: Ledger, seed: int) -> None:
+    """The listing against what each waiter is told, and the number of those who wait, counted one by one."""
+    chance = random.Random(seed)
+    print(f"seed {seed}")
+    ledger.commit(mkdir("/d/e", parents=True), write("/d/f"), write("/d/e/g"), link("/d/f", "/h"))
+    paths = ("/", "/d", "/d/e", "/d/f", "/d/e/g", "/d/new", "/h", "/x")
+    holders = [Holder(ledger) for _ in range(8)]
+    for _ in range(40):
+        with suppress(Deadlock):
+            chance.choice(holders).ask(
+                *chance.sample(paths, chance.choice((1, 1, 2))),
+                shared=chance.random() < 0.5,
+                subtree=chance.random() < 0.2,
+                wait=True,
+            )
+    told = ledger.read(lambda tx: lists.page(tx, ledger.admin, ListLocksRequest())).locks
+    requests = {
+        one.number: one for one in ledger.read(lambda tx: rows.requests(tx, [one.lock for one in told]))
+    }
+    assert sum(one.state == "waiting" for one in told) > 5
+    for one in told:
+        me = requests[one.lock]
+        waits = [other for other in requests.values() if not other.held and conflict(me, other)]
+        before = sum(other.number < me.number for other in waits)
+        assert one.place == (0 if me.held else before + 1)
+        assert one.waiting == len(waits) - (0 if me.held else before)
+    for holder in holders:
+        for lock, reply in holder.replies.items():
+            shown = holder.proof(lock).token
+            now = ledger.read(lambda tx, n=lock, t=shown: standing(tx, ledger.admin, n, t))  # type: ignore[misc]
+            [item] = [one for one in told if one.lock == reply.lock]
+            assert (item.place, item.state, item.fence) == (now.place, now.state, now.fence)

@@ -103,6 +103,17 @@ def with_waiters(tx: Tx, wanted: Collection[Key]) -> list[Key]:
     return [Key(*row) for row in rows]
 
 
+def with_anybody(tx: Tx, wanted: Collection[Key]) -> list[Key]:
+    """Those of these keys that any request has."""
+    rows = tx.rows_given(
+        "SELECT g.inode, g.kind, g.name FROM {given} AS g WHERE EXISTS (SELECT 1 FROM lock_key AS k"
+        " WHERE k.inode = g.inode AND k.kind = g.kind AND k.name = g.name)",
+        _KEYS,
+        list(wanted),
+    )
+    return [Key(*row) for row in rows]
+
+
 def first_waiting(tx: Tx, key: Key, limit: int) -> list[Waiter]:
     """The first who wait with this key."""
     rows = tx.rows(

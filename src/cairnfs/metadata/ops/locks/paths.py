@@ -1,8 +1,8 @@
 """paths: by what paths requests for locks are known to somebody, as they are called now.
 
 What belongs here: from keys back to paths, and for whose eyes. A request is told to whoever may see one of
-its paths that were asked about, to its own user and to administrators; its paths only to whoever
-may see each. A file with several names may be locked under one of them and looked at under another: then the
+those of its paths that were asked about, to its own user and to administrators; its paths only to whoever may
+see each. A file with several names may be locked under one of them and looked at under another: then the
 other one is told.
 """
 
@@ -113,8 +113,8 @@ def _seen(asker: Asker, asked: Iterable[_Named], traced: Mapping[InodeId, Traced
 
 
 def _shown(asker: Asker, one: LockRow, asked: list[_Named], seen: list[Path]) -> Known:
-    """Those at or below the path that was named come first."""
-    ordered = sorted(dict.fromkeys(seen), key=lambda path: (not within_path(asker.path, path), path))
+    """Those that were asked about come first."""
+    ordered = sorted(dict.fromkeys(seen), key=lambda path: (not asker.means(one, path), path))
     shown = ordered[:PATHS_SHOWN]
     total = max(len(asked), len(ordered)) if asker.sees_all(one) else len(ordered)
     return Known(shown, total - len(shown))
