@@ -124,6 +124,8 @@ async def test_a_queue_at_its_limit(here: LockDoor, monkeypatch: pytest.MonkeyPa
     said = await asking(here, "bob", OTHER, FILE, wait=True)
     await here.refuses("queue_full", locks.ACQUIRE_LOCK, "bob", said)
     await take(here, "bob", OTHER)
+    await here.does(locks.RELEASE_LOCKS, "ann", {"locks": [waiting[1].named()]})
+    await here.does(locks.ACQUIRE_LOCK, "bob", said)  # the same again: it was no first answer
 
 
 async def test_a_session_with_as_many_locks_as_it_can_have(
@@ -134,7 +136,9 @@ async def test_a_session_with_as_many_locks_as_it_can_have(
     await take(here, "ann", OTHER, session=one.session)
     said = await asking(here, "ann", FREE, session=one.session)
     await here.refuses("too_many_locks", locks.ACQUIRE_LOCK, "ann", said)
-    await take(here, "ann", FREE)  # another session's
+    other = await take(here, "ann", FREE)  # another session's
+    await here.does(locks.RELEASE_LOCKS, "ann", {"locks": [other.named(), one.named()]})
+    await here.does(locks.ACQUIRE_LOCK, "ann", said)
 
 
 async def test_waiting_in_a_circle(here: LockDoor) -> None:

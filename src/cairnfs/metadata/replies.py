@@ -17,14 +17,16 @@ from cairnfs.errors import (
     LockLost,
     LockTokenWrong,
     NotDurable,
+    QueueFull,
     RequestReused,
+    TooManyLocks,
 )
 from cairnfs.metadata.rows.replies import ABORTED, COMMITTED, REFUSED, ReplyKey, StoredReply
 from cairnfs.metadata.state import State
 from cairnfs.wire import codec, problems
 
 #: A request refused by one of these may be sent again as it is.
-_MAY_SUCCEED = (NotDurable, Internal, Locked, LockLost, LockTokenWrong, Deadlock)
+_MAY_SUCCEED = (NotDurable, Internal, Locked, LockLost, LockTokenWrong, Deadlock, QueueFull, TooManyLocks)
 
 
 def keep_answer(state: State, key: ReplyKey, answer: object) -> None:
