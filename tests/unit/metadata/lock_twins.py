@@ -170,7 +170,8 @@ class Twins:
         operation: Any = self.chance.choice(
             [rename(one, other), rename(one, other),
              link(self.chance.choice(files), self.chance.choice(free)), remove(one, recursive=True),
-             write(one, b"new"), mkdir(self.chance.choice(free)), mkdir("/d/e"), mkdir("/d"), mkdir("/o"), write("/d/f", b"new")]
+             write(one, b"new"), mkdir(self.chance.choice(free)), mkdir("/d/e"), mkdir("/d"), mkdir("/o"),
+             write("/d/f", b"new")]
         )  # fmt: skip
         owners = sorted({one.owner for one in self.table.requests.values()})
         owner = self.chance.choice([*owners, None])

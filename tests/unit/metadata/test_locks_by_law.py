@@ -14,7 +14,7 @@ from cairnfs.errors import CairnError
 from cairnfs.metadata.databases.postgres import PostgresDatabase
 from cairnfs.metadata.databases.seam import Database
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase
-from cairnfs.metadata.ops.locks import acquire, circles, ending, promote, spots
+from cairnfs.metadata.ops.locks import acquire, circles, promote, spots
 from cairnfs.metadata.rows import lock_looks, locks
 from cairnfs.testing.ledger import Ledger
 from tests.unit.metadata.lock_twins import Twins
@@ -73,7 +73,7 @@ def _nothing(*_: Any, **__: Any) -> Any:
 FAULTS: dict[str, tuple[Any, str, Any]] = {
     "nobody is granted what others gave back": (promote, "_candidates", _nothing),
     "circles are not looked for": (circles, "check", _nothing),
-    "what a session had stays": (ending.promote, "free_sessions", _nothing),
+    "what a session had stays": (promote, "free_sessions", _nothing),
     "a file is below one of its directories alone": (spots, "_around", lambda *_: frozenset()),
     "who waits for an owner is not looked for": (acquire, "_is_waited_for", lambda *_: False),
     "what one has is not known": (acquire, "covered", lambda *_, **__: False),

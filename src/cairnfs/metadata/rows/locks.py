@@ -2,9 +2,9 @@
 
 What belongs here: the tables `lock` and `broken_lock`, with `lock_key` where both change together. What does
 not: looking for what is in the way (`rows/lock_looks`), for commits (`rows/lock_keys`), for people
-(`rows/lock_pages`), for news (`rows/grants`). Whoever changes locks writes to the database at once, and whoever
-inserts or deletes has `clock.locks` changed by as many (`ops/locks/promote.count`), through the journal. Any
-thread, inside a tx that holds the clock.
+(`rows/lock_pages`), for news (`rows/grants`). Whoever changes locks writes to the database at once, and
+whoever inserts or deletes has `clock.locks` changed by as many (`ops/locks/promote.count`), through the
+journal. Any thread, inside a tx that holds the clock.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def owner_of(session: str, owner: str) -> Owner:
     return Owner(f"{session}/{owner}")
 
 
+def parts_of(owner: Owner) -> tuple[SessionId, str]:
+    """Session and owner of an owner, as the tables have them."""
+    session, _, key = owner.partition("/")
+    return SessionId(session), key
+
+
 def find(tx: Tx, locks: Sequence[int]) -> dict[int, LockRow]:
     """Those of these requests that are there."""
     rows = tx.rows_given(
@@ -121,7 +127,8 @@ def waiting_of(tx: Tx, owners: Sequence[tuple[SessionId, str]]) -> list[LockRow]
     """What these (session, owner) wait for."""
     rows = tx.rows_given(
         f"SELECT {LOCK} FROM {{given}} AS g CROSS JOIN lock AS l"
-        " WHERE l.session = g.session AND l.owner = g.owner AND l.fence = 0",
+        # The sign keeps the index by fences out of it, in which all who wait are one entry.
+        " WHERE l.session = g.session AND l.owner = g.owner AND +l.fence = 0",
         "session TEXT, owner TEXT",
         owners,
     )

@@ -14,7 +14,7 @@ from cairnfs.core.locks.conflict import in_the_way
 from cairnfs.core.locks.request import INODE, NAME, Key, Look, Owner, Request
 from cairnfs.core.permissions import Person
 from cairnfs.errors import Deadlock, QueueFull
-from cairnfs.ids import ROOT, Path, SessionId
+from cairnfs.ids import ROOT, Path
 from cairnfs.metadata.ops import resolve, trace
 from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import lock_looks, locks
@@ -68,7 +68,9 @@ class _Search:
                 if len(top) < 2 and all(other.owner != one.owner for other in top):
                     top.append(one)
                     last[look, one.exclusive, one.owner] = one.number
-        asks = [(Ask(look, mode, *_parts(owner)), number) for (look, mode, owner), number in last.items()]
+        asks = [
+            (Ask(look, mode, *locks.parts_of(owner)), number) for (look, mode, owner), number in last.items()
+        ]
         rows = lock_looks.owners_in_the_way(self._tx, asks, self._instead)
         self._spend(len(rows))
         found = [Wait(number, whose[number], seen.lock, seen.whose) for number, seen in rows]
@@ -82,7 +84,7 @@ class _Search:
 
     def waiting(self, owners: Sequence[Owner]) -> Iterable[Request]:
         """See `core/locks/circle.Waiting`."""
-        found = [row.id for row in locks.waiting_of(self._tx, [_parts(owner) for owner in owners])]
+        found = [row.id for row in locks.waiting_of(self._tx, [locks.parts_of(owner) for owner in owners])]
         wanted = set(owners)
         self._spend(len(found))
         stored = [one for one in locks.requests(self._tx, found) if one.number not in self._instead]
@@ -92,11 +94,6 @@ class _Search:
         self._looked_at += by
         if self._looked_at > _LOOKED_AT_MAX:
             raise QueueFull("too many wait to tell whether there is a circle")
-
-
-def _parts(owner: Owner) -> tuple[SessionId, str]:
-    session, _, key = owner.partition("/")
-    return SessionId(session), key
 
 
 def _number(one: Request) -> int:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from cairnfs.core.locks.claims import Claims
-from cairnfs.core.locks.request import BELOW, Look, Request
+from cairnfs.core.locks.request import BELOW, Look, Owner, Request
 from cairnfs.ids import SessionId
 from cairnfs.metadata.rows import lock_looks, locks
 from cairnfs.metadata.rows.lock_looks import Ask, Seen
@@ -21,6 +21,8 @@ from cairnfs.metadata.state import State
 _PAGE, _MORE = 4, 8
 #: Where more than this goes at once, everybody who waits is looked at, so many at a time.
 _MANY, _AT_ONCE = 1_000, 1_000
+#: Owners who ask at one place and are answered singly.
+_FEW = 4
 _LAST = 2**63 - 1
 _NOBODY = SessionId("")
 
@@ -159,15 +161,25 @@ def _barred(asked: Request, claims: dict[Look, Claims]) -> bool:
 
 
 def _held(state: State, asked: Sequence[Request]) -> dict[Look, Claims]:
-    """Who holds what these requests look for: of each look one, and one of another owner."""
+    """Who holds what these requests look for, as far as somebody is in the way of one of them."""
+    askers: dict[tuple[Look, bool], set[Owner]] = defaultdict(set)
+    for one in asked:
+        for look in one.looks():
+            askers[look, one.exclusive].add(one.owner)
     claims: dict[Look, Claims] = defaultdict(Claims)
-    # Whoever asks for an exclusive one has everybody in the way, else only whoever has an exclusive one.
-    modes = {(look, mode) for one in asked for look in one.looks() for mode in {one.exclusive, False}}
-    asks = [Ask(look, mode, _NOBODY, "") for look, mode in sorted(modes)]
     for exclusive in (False, True):
-        some = [ask for ask in asks if ask.exclusive is exclusive]
-        first = lock_looks.held_in_the_way(state.tx, some)
-        others = [Ask(one.look, exclusive, one.session, one.owner) for one in first]
-        for one in (*first, *(lock_looks.held_in_the_way(state.tx, others) if others else ())):
+        asks: list[Ask] = []
+        for (look, mode), owners in askers.items():
+            if mode is exclusive and len(owners) <= _FEW:
+                asks += [Ask(look, mode, *locks.parts_of(owner)) for owner in owners]
+        # Of many who ask at one place nobody is asked for singly: a holder, and one of another owner, do.
+        many = [
+            Ask(look, mode, _NOBODY, "")
+            for (look, mode), owners in askers.items()
+            if mode is exclusive and len(owners) > _FEW
+        ]
+        first = lock_looks.held_in_the_way(state.tx, many)
+        asks += [Ask(one.look, exclusive, one.session, one.owner) for one in first]
+        for one in (*first, *lock_looks.held_in_the_way(state.tx, asks)):
             claims[one.look].add(one.whose, exclusive=one.exclusive)
     return claims

@@ -76,7 +76,7 @@ def stands(tx: Tx, clock: ClockRow, people: People, row: LockRow, asked: Request
 
 
 def _lines(asked: Request) -> list[Look]:
-    """Where others stand before a request: of one path whoever waits for its name waits for its inode, too."""
+    """Where others stand before it: of a single path whoever waits for the name waits for the inode, too."""
     found = list(asked.looks())
     names = [look for look in found if look.key.kind == NAME]
     inodes = [look for look in found if look.key.kind == INODE and not look.subtree]
