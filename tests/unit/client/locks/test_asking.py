@@ -202,6 +202,21 @@ async def test_a_grant_before_the_stream_is_open_is_heard(cluster: FakeLocks, fi
     assert cluster.calls["wait_lock"] == 0
 
 
+async def test_a_grant_is_heard_though_a_later_one_is_known(cluster: FakeLocks, files: Filesystem) -> None:
+    """The stream begins where the asking began, not with what is known by then."""
+    await enter(files)
+    first = cluster.hold("/f")
+    gate = cluster.gates["acquire_lock"] = asyncio.Event()
+    asker = asyncio.create_task(enter(files))
+    await until(lambda: len(cluster.waiting()) == 1)
+    del cluster.gates["acquire_lock"]
+    cluster.drop(first)
+    await enter(files, "/g")
+    gate.set()
+    await asker
+    assert cluster.calls["wait_lock"] == 0
+
+
 @pytest.mark.parametrize("error", [Unreachable("no streams here"), Forbidden("no streams here")])
 async def test_without_a_stream_waiters_ask_by_themselves(
     cluster: FakeLocks, files: Filesystem, error: CairnError

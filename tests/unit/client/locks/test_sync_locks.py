@@ -151,6 +151,14 @@ def test_every_call_under_a_lost_lock_says_so_and_so_does_the_end(scene: Scene, 
     client.write_file("/f", b"x")
 
 
+def test_one_inside_a_lost_one_is_released_all_the_same(scene: Scene, client: Client) -> None:
+    with pytest.raises(LockLost), client.lock("/f"):
+        with client.lock("/g") as inner:
+            outer = next(iter(client.inside()[1].connection.locks._held))
+            scene.do(lambda: outer.lose("as a test"))
+        assert inner.id not in scene.cluster.rows
+
+
 def test_an_error_of_the_body_is_not_hidden_by_the_loss(scene: Scene, client: Client) -> None:
     with pytest.raises(ZeroDivisionError), client.lock("/f"):
         scene.lose(client)

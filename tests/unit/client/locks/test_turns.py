@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.put.pages import Page, Pages
 from cairnfs.errors import BadRequest, Deadlock, Locked, LockLost
 from cairnfs.testing.cluster import Cluster
 from cairnfs.wire import endpoints
+from cairnfs.wire.commits import MakeDirectory
 
 HOME = "/home/ann"
 F, G = f"{HOME}/f", f"{HOME}/g"
@@ -267,3 +270,49 @@ async def test_an_upload_is_not_made_again_for_it(ann: Filesystem, other: Filesy
         written = await writer
     assert written.commit > await holder
     assert await ann.read_file(F) == content
+
+
+async def test_what_is_staged_in_pages_waits_whole(ann: Filesystem, other: Filesystem) -> None:
+    await ann.mkdir(f"{HOME}/d")
+    begun, end = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(hold(other, f"{HOME}/d", begun, end, shared=True, subtree=True))
+    await begun.wait()
+    pages = Pages(ann.connection.control)
+    for start in (0, 700):
+        many = [MakeDirectory(path=f"{HOME}/d/{number}") for number in range(start, start + 700)]
+        await pages.add(Page(list(many)), None)
+    assert pages.staged == 1
+    with pytest.raises(Locked):
+        await pages.commit()
+    with ann.waiting(20):
+        committing = asyncio.create_task(pages.commit())
+        await waiting_for(ann, 1)
+        end.set()
+        reply = await committing
+    await holder
+    assert reply is not None
+    assert len([entry async for entry in ann.list(f"{HOME}/d")]) == 1400
+
+
+async def test_trees_are_put_and_published_when_their_turn_has_come(
+    ann: Filesystem, other: Filesystem, tmp_path: Path
+) -> None:
+    (tmp_path / "t").mkdir()
+    for verb, target in ((ann.put_tree, f"{HOME}/put"), (ann.publish, f"{HOME}/published")):
+        (tmp_path / "t" / "f").write_bytes(b"x")
+        begun, end = asyncio.Event(), asyncio.Event()
+        holder = asyncio.create_task(hold(other, target, begun, end, shared=True))
+        await begun.wait()
+        with pytest.raises(Locked):
+            await verb(tmp_path / "t", target)
+        with ann.waiting(20):
+            working = asyncio.create_task(verb(tmp_path / "t", target))  # type: ignore[arg-type]
+            await waiting_for(ann, 1)
+            end.set()
+            await working
+        await holder
+        assert await ann.read_file(f"{target}/f") == b"x"
+        async with ann.lock(target, subtree=True):
+            (tmp_path / "t" / "f").write_bytes(target.encode())
+            await verb(tmp_path / "t", target)
+        assert await ann.read_file(f"{target}/f") == target.encode()
