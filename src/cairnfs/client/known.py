@@ -19,7 +19,7 @@ from cairnfs.wire.commits import BASES_MAX, Base
 KNOWN_MAX = 262_144
 
 
-class Known:
+class KnownChunks:
     """Chunks of files that the cluster has."""
 
     def __init__(self, most: int = KNOWN_MAX) -> None:
@@ -52,7 +52,7 @@ class Reliance:
     """What one commit does not send because the cluster has it, and the bases that it names for that."""
 
     def __init__(
-        self, known: Sequence[Known], never: Collection[bytes] = (), proven: Collection[bytes] = ()
+        self, known: Sequence[KnownChunks], never: Collection[bytes] = (), proven: Collection[bytes] = ()
     ) -> None:
         """Chunks in `never` are sent whatever is known of them; those `proven` need no base."""
         self.chunks: dict[Hash, Chunk] = {}

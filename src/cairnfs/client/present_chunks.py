@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known
+from cairnfs.client.known import KnownChunks
 from cairnfs.client.upload import Upload
 from cairnfs.core.manifest import Chunk
 from cairnfs.errors import Conflict, Denied, Missing
@@ -28,7 +28,7 @@ _FETCHED = 4
 async def learn_present(
     connection: Connection,
     path: Path,
-    known: Known,
+    known: KnownChunks,
     *,
     at: int | None = None,
     start: int | None = 0,

@@ -19,7 +19,7 @@ from types import TracebackType
 from cairnfs.client.attributes import parts
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known, Reliance
+from cairnfs.client.known import KnownChunks, Reliance
 from cairnfs.client.present_chunks import learn_present, send_back
 from cairnfs.client.put.stash import Stash
 from cairnfs.client.results import Durability, Written
@@ -198,14 +198,14 @@ class _Writing:
             hold.release()
         return _written(reply, chunk.size, self._sent_bytes)
 
-    async def _known(self, upload: Upload, trusting: bool) -> list[Known]:
+    async def _known(self, upload: Upload, trusting: bool) -> list[KnownChunks]:
         """What the file's present version has, and what an interrupted upload has sent."""
         if self._stash is None:
             self._stash = await Stash.begin(self._connection, self._target.path)
         self._stash.watch(upload)
         if not trusting:
             return []
-        present = Known()
+        present = KnownChunks()
         if self._target.expected != "none":
             await learn_present(self._connection, self._target.path, present)
         return [present, self._stash.known]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cairnfs.client.known import Known, Reliance
+from cairnfs.client.known import KnownChunks, Reliance
 from cairnfs.core.manifest import HOLE, Chunk, hash_bytes
 from cairnfs.errors import NotDurable
 from cairnfs.wire.commits import BASES_MAX, Base
@@ -17,7 +17,7 @@ def base(name: str) -> Base:
 
 
 def test_a_chunk_of_a_base_is_relied_upon_and_the_base_is_named_once() -> None:
-    known = Known()
+    known = KnownChunks()
     known.learn(base("a"), [chunk(1), chunk(2)])
     known.learn(base("b"), [chunk(2), chunk(3)])
     reliance = Reliance([known])
@@ -27,7 +27,7 @@ def test_a_chunk_of_a_base_is_relied_upon_and_the_base_is_named_once() -> None:
 
 
 def test_only_so_many_are_remembered_and_no_holes() -> None:
-    known = Known(2)
+    known = KnownChunks(2)
     known.learn(base("a"), [Chunk(HOLE, 10), chunk(1), chunk(2), chunk(3)])
     assert known.full
     assert [known.base_of(chunk(number).hash) is not None for number in (1, 2, 3)] == [True, True, False]
@@ -35,7 +35,7 @@ def test_only_so_many_are_remembered_and_no_holes() -> None:
 
 
 def test_no_more_bases_are_named_than_a_request_may_have() -> None:
-    known = Known()
+    known = KnownChunks()
     for number in range(BASES_MAX + 5):
         known.learn(base(str(number)), [chunk(number)])
     reliance = Reliance([known])
@@ -44,7 +44,7 @@ def test_no_more_bases_are_named_than_a_request_may_have() -> None:
 
 
 def test_what_was_refused_is_sent_and_what_is_proven_needs_no_base() -> None:
-    known = Known()
+    known = KnownChunks()
     known.learn(base("a"), [chunk(1), chunk(2)])
     reliance = Reliance([known], never={chunk(1).hash}, proven={chunk(9).hash})
     assert not reliance.covers(chunk(1))
@@ -53,7 +53,7 @@ def test_what_was_refused_is_sent_and_what_is_proven_needs_no_base() -> None:
 
 
 def test_a_refusal_names_what_is_to_be_sent() -> None:
-    known = Known()
+    known = KnownChunks()
     known.learn(base("a"), [chunk(1), chunk(2), chunk(3)])
     reliance = Reliance([known])
     for number in (1, 2, 3):

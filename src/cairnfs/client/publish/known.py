@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from cairnfs.client.known import Known
+from cairnfs.client.known import KnownChunks
 from cairnfs.client.publish.compare import Change
 from cairnfs.client.publish.looked import Looked
 from cairnfs.client.publish.places import InCommit, InTree, Made
@@ -29,19 +29,19 @@ _WORTH_BYTES, _REMEMBERED_MAX = 16 * 1024, 32_768
 class TreeKnown:
     """What one attempt knows. See `tree_known`."""
 
-    def __init__(self, there: Known, stash: Stash | None, *, trusting: bool) -> None:
+    def __init__(self, there: KnownChunks, stash: Stash | None, *, trusting: bool) -> None:
         self.trusting = trusting
         #: What earlier pages of the same commit have: their receipts and bases are those of all.
         self.proven: set[bytes] = set()
         self._stash = stash
-        self._earlier = Known(_REMEMBERED_MAX)
+        self._earlier = KnownChunks(_REMEMBERED_MAX)
         self.there = [there, self._earlier] if trusting else []
         if trusting and stash is not None:
             self.there.append(stash.known)
 
-    async def follow(self, changes: Sequence[Change]) -> Known:
+    async def follow(self, changes: Sequence[Change]) -> KnownChunks:
         """What an interrupted publish had made of a page. To be asked in the pages' order."""
-        known = Known()
+        known = KnownChunks()
         if self._stash is not None and self.trusting:
             await self._stash.follow(changes[-1].path, known)
         return known
@@ -102,7 +102,7 @@ async def tree_known(looked: Looked, at: int, *, trusting: bool) -> AsyncIterato
     much = looked.all_of_it is not None or looked.to_send[1] >= _KEPT_BYTES
     stash = await Stash.begin(looked.connection, looked.path) if much else None
     try:
-        there = await looked.chunks_there(at) if trusting else Known()
+        there = await looked.chunks_there(at) if trusting else KnownChunks()
         yield TreeKnown(there, stash, trusting=trusting)
     finally:
         if stash is not None:

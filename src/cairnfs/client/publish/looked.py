@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known as KnownChunks
+from cairnfs.client.known import KnownChunks
 from cairnfs.client.local.walk import Here
 from cairnfs.client.present_chunks import learn_present
 from cairnfs.client.publish.compare import Change, Comparison, Counts, There

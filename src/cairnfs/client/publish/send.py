@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known as KnownChunks
-from cairnfs.client.known import Reliance
+from cairnfs.client.known import KnownChunks, Reliance
 from cairnfs.client.local.content import READS_MAX
 from cairnfs.client.local.files import local_errors, open_regular
 from cairnfs.client.present_chunks import learn_present

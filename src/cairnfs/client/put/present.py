@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known
+from cairnfs.client.known import KnownChunks
 from cairnfs.client.listing import walk_pages
 from cairnfs.client.present_chunks import learn_present
 from cairnfs.client.put.changes import Now
@@ -45,25 +45,25 @@ class Bases:
         self._stash = stash
         self._remote = remote
         self._trusting = trusting
-        self._elsewhere = Known(_REMEMBERED_MAX)
-        self._earlier = Known(_REMEMBERED_MAX)
+        self._elsewhere = KnownChunks(_REMEMBERED_MAX)
+        self._earlier = KnownChunks(_REMEMBERED_MAX)
         #: What earlier pages of the same commit have: their receipts and bases are those of all.
         self.proven: set[bytes] = set()
         self._looking = asyncio.Lock()
         self._looked = False
 
-    async def follow(self, window: Window) -> Known:
+    async def follow(self, window: Window) -> KnownChunks:
         """What an interrupted put had made of a page. To be asked in the pages' order."""
-        known = Known()
+        known = KnownChunks()
         if self._trusting:
             await self._stash.follow(window.steps[-1].found.inside, known)
         return known
 
-    async def of(self, window: Window, followed: Known) -> tuple[list[Known], dict[Path, Now]]:
+    async def of(self, window: Window, followed: KnownChunks) -> tuple[list[KnownChunks], dict[Path, Now]]:
         """What is known to be there for a page, and what the files that it writes have now."""
         if not self._trusting:
             return [], {}
-        present = Known()
+        present = KnownChunks()
         there = [step for step in window.steps if step.act == "write" and _may_share(step)]
         now = await self._open(there, present)
         new_bytes = sum(
@@ -93,7 +93,7 @@ class Bases:
     def _remote_is_there(self, window: Window) -> bool:
         return self._looked or any(step.present is not None for step in window.steps)
 
-    async def _open(self, steps: Sequence[Step], known: Known) -> dict[Path, Now]:
+    async def _open(self, steps: Sequence[Step], known: KnownChunks) -> dict[Path, Now]:
         """What these files have now, as far as it may be read."""
         now: dict[Path, Now] = {}
         at: int | None = None
@@ -110,7 +110,9 @@ class Bases:
             steps = steps[max(len(reply.results), 1) :]
         return now
 
-    async def _note(self, step: Step, opened: Opened, at: int, known: Known, now: dict[Path, Now]) -> None:
+    async def _note(
+        self, step: Step, opened: Opened, at: int, known: KnownChunks, now: dict[Path, Now]
+    ) -> None:
         if step.present is None or opened.entry.inode != step.present.inode:
             return
         text, base64 = names.to_text(step.path)

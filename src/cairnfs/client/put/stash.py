@@ -15,7 +15,7 @@ from contextlib import aclosing, suppress
 
 from cairnfs.client.caller import caller_of
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known
+from cairnfs.client.known import KnownChunks
 from cairnfs.client.listing import walk_pages
 from cairnfs.client.put.detached import DetachedTree
 from cairnfs.client.put.notes import Noted, PutNote
@@ -41,7 +41,7 @@ class Stash:
 
     def __init__(self, connection: Connection, remote: Path, note: PutNote | None) -> None:
         """See `begin`."""
-        self.known = Known()
+        self.known = KnownChunks()
         self._connection = connection
         self._remote = remote
         self._note = note
@@ -74,7 +74,7 @@ class Stash:
         """Whether what is kept would be found again."""
         return not self._off
 
-    async def follow(self, inside: bytes, known: Known) -> None:
+    async def follow(self, inside: bytes, known: KnownChunks) -> None:
         """Learn what interrupted puts of the same tree had made up to this path, in the order of a walk."""
         for one in self._followed:
             await one.until(inside, known)
@@ -177,7 +177,7 @@ class _Followed:
         self._items: list[WalkItem] = []
         self._over = False
 
-    async def until(self, inside: bytes, known: Known) -> None:
+    async def until(self, inside: bytes, known: KnownChunks) -> None:
         """Learn what it has up to this path."""
         key = walk_key(inside)
         while not self._over:
@@ -197,7 +197,7 @@ class _Followed:
         await self._pages.aclose()
 
 
-async def _learn(connection: Connection, handle: str, known: Known) -> bool:
+async def _learn(connection: Connection, handle: str, known: KnownChunks) -> bool:
     """Learn all that a tree has; whether it is there."""
     try:
         async with aclosing(walk_pages(connection, _TOP, None, contents=True, tree=handle)) as pages:
@@ -211,7 +211,7 @@ async def _learn(connection: Connection, handle: str, known: Known) -> bool:
     return True
 
 
-def _note(item: WalkItem, handle: str, known: Known) -> None:
+def _note(item: WalkItem, handle: str, known: KnownChunks) -> None:
     if item.chunks:
         text, base64 = names.to_text(b"/" + item.raw_path())
         known.learn(Base(path=text, path_b64=base64, tree=handle), item.chunks)

@@ -18,7 +18,7 @@ from functools import partial
 from os.path import dirname
 
 from cairnfs.client.connection import Connection
-from cairnfs.client.known import Known, Reliance
+from cairnfs.client.known import KnownChunks, Reliance
 from cairnfs.client.listing import stat_paths
 from cairnfs.client.local.attributes import look_beside, process_umask
 from cairnfs.client.local.files import (
@@ -247,7 +247,7 @@ class _Attempt:
         self,
         window: Window,
         place: AtOnce | InDetachedTree,
-        followed: Known,
+        followed: KnownChunks,
         before: asyncio.Task[None] | None,
     ) -> None:
         """One page: send its chunks, wait for the page before, make it."""
@@ -270,7 +270,7 @@ class _Attempt:
         self,
         window: Window,
         place: AtOnce | InDetachedTree,
-        followed: Known,
+        followed: KnownChunks,
         before: asyncio.Task[None] | None,
         part: Part,
     ) -> None:

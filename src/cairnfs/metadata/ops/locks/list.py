@@ -18,7 +18,7 @@ from cairnfs.errors import BadCursor, BadRequest
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import cursors, moment, trace
 from cairnfs.metadata.ops.locks import broken
-from cairnfs.metadata.ops.locks.paths import Asker, Known, known
+from cairnfs.metadata.ops.locks.paths import Asker, PathsTold, known
 from cairnfs.metadata.ops.locks.queues import Standing, standings
 from cairnfs.metadata.ops.resolve import Place, place
 from cairnfs.metadata.rows import lock_pages, locks, sessions
@@ -124,7 +124,7 @@ def _told(asker: Asker, at: Place, numbers: list[int]) -> list[LockItem]:
     ]
 
 
-def _item(asker: Asker, one: LockRow, seen: Known, stands: Standing, user: str, label: str) -> LockItem:
+def _item(asker: Asker, one: LockRow, seen: PathsTold, stands: Standing, user: str, label: str) -> LockItem:
     shown = [names.to_text(path) for path in seen.paths]
     return LockItem(
         lock=one.id,

@@ -51,7 +51,7 @@ class Asker(NamedTuple):
         return self.owns(one) or self.person.role == "admin"
 
 
-class Known(NamedTuple):
+class PathsTold(NamedTuple):
     """What somebody is told of the paths of a request. `more`: how many others it has."""
 
     paths: list[Path]
@@ -60,11 +60,11 @@ class Known(NamedTuple):
 
 def known(
     asker: Asker, requests: Mapping[int, LockRow], keys: Mapping[int, Iterable[Key]]
-) -> dict[int, Known]:
+) -> dict[int, PathsTold]:
     """Those of these requests of which the asker is told."""
     asked = {number: _asked(keys[number]) for number in requests}
     traced = _traced(asker, (named for all_of in asked.values() for named in all_of))
-    found: dict[int, Known] = {}
+    found: dict[int, PathsTold] = {}
     away: list[int] = []
     for number, one in requests.items():
         seen = _seen(asker, asked[number], traced)
@@ -112,12 +112,12 @@ def _seen(asker: Asker, asked: Iterable[_Named], traced: Mapping[InodeId, Traced
     return seen
 
 
-def _shown(asker: Asker, one: LockRow, asked: list[_Named], seen: list[Path]) -> Known:
+def _shown(asker: Asker, one: LockRow, asked: list[_Named], seen: list[Path]) -> PathsTold:
     """Those that were asked about come first."""
     ordered = sorted(dict.fromkeys(seen), key=lambda path: (not asker.means(one, path), path))
     shown = ordered[:PATHS_SHOWN]
     total = max(len(asked), len(ordered)) if asker.sees_all(one) else len(ordered)
-    return Known(shown, total - len(shown))
+    return PathsTold(shown, total - len(shown))
 
 
 def _other_names(tx: Tx, keys: Mapping[int, Iterable[Key]]) -> dict[int, list[_Named]]:
