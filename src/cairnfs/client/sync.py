@@ -161,7 +161,7 @@ class Client:
             filesystem, self._filesystem = self._filesystem, None
             through = self._portal
         if filesystem is not None and through is not None and through.ours:
-            through.call(filesystem.close())
+            through.call(filesystem.close(), bare=True)
 
     def __enter__(self) -> Client:
         return self

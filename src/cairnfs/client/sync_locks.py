@@ -109,7 +109,8 @@ class SyncBody:
         if not holding.ours:
             return
         try:
-            was_held = self._through.call(self._body.desk.give_back(holding), bare=True)
+            hurry = kind is not None and not issubclass(kind, Exception)
+            was_held = self._through.call(self._body.desk.give_back(holding, hurry=hurry), bare=True)
         except BaseException:
             self._through.post(self._give_up)
             raise

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.grants import Grants, stand
 from cairnfs.client.locks.held import Holding, Keeper
+from cairnfs.client.locks.release import HURRY_S
 from cairnfs.client.retry import persist
 from cairnfs.client.session import Hold
 from cairnfs.errors import CairnError, Internal, Locked, OutcomeUnknown, SessionEnded, Unavailable
@@ -137,14 +138,15 @@ class _Request:
         """How it stands at last."""
         assert self._number is not None
         try:
-            return await stand(self._desk.control, self._number, self._request.token)
-        except Unavailable:
+            async with within(self._desk.clock, HURRY_S):
+                return await stand(self._desk.control, self._number, self._request.token)
+        except (Unavailable, TimeoutError):
             return None
 
     async def _withdraw(self) -> None:
         assert self._number is not None
         number, self._number, self._sent = self._number, None, False
-        await self._desk.releases.release(self._hold, number, self._request.token)
+        await self._desk.releases.release(self._hold, number, self._request.token, wait_s=HURRY_S)
 
     def _give_up(self) -> None:
         if self._number is not None:

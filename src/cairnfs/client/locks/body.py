@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+import msgspec
+
 from cairnfs.client.locks import held
 from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.desk import Desk
@@ -16,7 +18,7 @@ from cairnfs.client.locks.guard import Guard
 from cairnfs.client.locks.held import Holding, Keeper
 from cairnfs.errors import BadRequest, LockLost, NoSuchLock
 from cairnfs.wire.endpoints.locks import UPGRADE_LOCK
-from cairnfs.wire.locks import LockProof, TokenRequest, proofs_to_text
+from cairnfs.wire.locks import TokenRequest, proofs_to_text
 
 
 class Lock:
@@ -74,12 +76,7 @@ class Lock:
                 except NoSuchLock as error:
                     holding.lose(f"the lock on {holding.name} is lost: {error.detail}")
                     raise LockLost(f"the lock on {holding.name} is lost: {error.detail}") from error
-                holding.proof = LockProof(
-                    lock=holding.proof.lock,
-                    fence=reply.fence,
-                    incarnation=reply.incarnation,
-                    token=holding.proof.token,
-                )
+                holding.proof = msgspec.structs.replace(holding.proof, fence=reply.fence)
 
 
 class Body:
@@ -125,7 +122,8 @@ class Body:
         except LockLost:
             self.desk.give_back_later(holding)
             raise
-        was_held = await self.desk.give_back(holding)
+        hurry = kind is not None and not issubclass(kind, Exception)
+        was_held = await self.desk.give_back(holding, hurry=hurry)
         if kind is None and not was_held:
             raise gone(holding)
 

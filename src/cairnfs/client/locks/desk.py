@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Sequence
 from itertools import islice
 
+import msgspec
+
 from cairnfs.client.control import Control
 from cairnfs.client.locks import held
 from cairnfs.client.locks.asked import Asked
@@ -18,7 +20,7 @@ from cairnfs.client.locks.asking import acquire
 from cairnfs.client.locks.background import in_background
 from cairnfs.client.locks.grants import Grants, stand
 from cairnfs.client.locks.held import Holding, Keeper
-from cairnfs.client.locks.release import Releases
+from cairnfs.client.locks.release import HURRY_S, WAIT_S, Releases
 from cairnfs.client.session import Sessions
 from cairnfs.errors import CairnError, LockTokenWrong, NoSuchLock
 
@@ -60,22 +62,20 @@ class Desk:
         owner = held.owner_here(self.here.circle, None) or held.new_owner()
         return self._keep(await acquire(self, asked, owner, asyncio.current_task() or self))
 
-    async def give_back(self, holding: Holding) -> bool:
-        """Release it. Whether it was held until now."""
+    async def give_back(self, holding: Holding, *, hurry: bool = False) -> bool:
+        """Release it. Whether it was held until now, as far as that was heard: in a `hurry`, soon."""
         self._end(holding)
+        wait_s = HURRY_S if hurry else WAIT_S
         proof = holding.proof
-        return await self.releases.release(holding.hold, proof.lock, proof.token)
+        return await self.releases.release(holding.hold, proof.lock, proof.token, wait_s=wait_s)
 
     def give_back_later(self, holding: Holding) -> None:
         """Release it without waiting."""
         self._end(holding)
         self.releases.release_later(holding.hold, holding.proof.lock, holding.proof.token)
 
-    def doubt(self, holdings: Sequence[Holding], *, others: bool) -> None:
+    def doubt(self, holdings: Sequence[Holding]) -> None:
         """The cluster says that one of these is held no more, or one of others that were shown: find out."""
-        if len(holdings) == 1 and not others:
-            holdings[0].lose(f"the lock on {holdings[0].name} is lost: the cluster does not know it any more")
-            return
         for holding in holdings:
             task = in_background(self._look_at(holding), "cairn look")
             self._looks.add(task)
@@ -115,9 +115,13 @@ class Desk:
     async def _look_at(self, holding: Holding) -> None:
         proof = holding.proof
         try:
-            await stand(self.control, proof.lock, proof.token)
+            reply = await stand(self.control, proof.lock, proof.token)
         except (NoSuchLock, LockTokenWrong):
             if not holding.released:
                 holding.lose(f"the lock on {holding.name} is lost: it was broken, or its lease ended")
         except CairnError:
             return
+        else:
+            if reply.fence > holding.proof.fence:
+                # It was upgraded, and the answer was lost.
+                holding.proof = msgspec.structs.replace(proof, fence=reply.fence)

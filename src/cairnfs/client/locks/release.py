@@ -29,8 +29,8 @@ from cairnfs.wire.locks import AcquireRequest, LockReply, LockToken, ReleaseRequ
 
 _ATTEMPT_S = 10.0
 _PAUSE_MOST_S = 5.0
-#: How long somebody waits for a release before it goes on without them.
-WAIT_S = 30.0
+#: How long somebody waits for a release before it goes on without them; and somebody in a hurry.
+WAIT_S, HURRY_S = 30.0, 2.0
 
 
 class Releases:
@@ -41,21 +41,17 @@ class Releases:
         self._clock = control.clock
         self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def release(self, hold: Hold, lock: int, token: str) -> bool:
+    async def release(self, hold: Hold, lock: int, token: str, *, wait_s: float = WAIT_S) -> bool:
         """Give a lock back, and with it its hold on the session. Whether it was there until now.
 
-        Whoever waits no longer, or is cancelled, only does not see the end of it.
+        Whoever waits no longer (after `wait_s`), or is cancelled, only does not see the end of it.
         """
         task = self._begin(self._release(hold, lock, token))
         # Of a session that is over there is nothing to wait for, though it may end there sooner by this.
-        return False if hold.is_over else await self._watch(task)
-
-    async def withdraw(self, hold: Hold, request: AcquireRequest) -> None:
-        """Take back a request of which it is not known what became. As `release`."""
-        await self._watch(self._begin(self._withdraw(hold, request)))
+        return False if hold.is_over else await self._watch(task, wait_s)
 
     def withdraw_later(self, hold: Hold, request: AcquireRequest) -> None:
-        """The same, without waiting."""
+        """Take back a request of which it is not known what became, without waiting."""
         _ = self._begin(self._withdraw(hold, request))
 
     def release_later(self, hold: Hold, lock: int, token: str) -> None:
@@ -74,9 +70,9 @@ class Releases:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _watch(self, task: asyncio.Task[bool]) -> bool:
+    async def _watch(self, task: asyncio.Task[bool], wait_s: float) -> bool:
         try:
-            async with within(self._clock, WAIT_S):
+            async with within(self._clock, wait_s):
                 return await asyncio.shield(task)
         except TimeoutError:
             return True

@@ -91,6 +91,11 @@ async def in_turn(control: Control, send: Send[A]) -> A:
                 await _release(control, taken)
                 taken.clear()
                 ways.clear()
+    except asyncio.CancelledError:
+        for holding in taken:
+            desk.give_back_later(holding)
+        taken.clear()
+        raise
     finally:
         await _release(control, taken)
 
@@ -111,7 +116,7 @@ async def _send(control: Control, send: Send[A], taken: Sequence[Holding]) -> A:
             return await send(proofs)
         except LockLost:
             if control.locks.desk is not None:
-                control.locks.desk.doubt(own, others=len(proofs) > len(own))
+                control.locks.desk.doubt(own)
             raise
 
 
