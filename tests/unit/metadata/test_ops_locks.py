@@ -47,7 +47,7 @@ def release(holder: Holder, *named: tuple[int, str]) -> Release:
 
 def numbers(ledger: Ledger) -> dict[int, int]:
     """The fences of all requests."""
-    found = dict(ledger.read(lambda tx: tx.rows("SELECT id, fence FROM lock")))
+    found: dict[int, int] = dict(ledger.read(lambda tx: tx.rows("SELECT id, fence FROM lock")))
     assert ledger.read(clock.read).locks == len(found)
     return found
 

@@ -81,6 +81,11 @@ def parts_of(owner: Owner) -> tuple[SessionId, str]:
     return SessionId(session), key
 
 
+def session_of(owner: Owner) -> SessionId:
+    """The session of an owner."""
+    return SessionId(owner.partition("/")[0])
+
+
 def find(tx: Tx, locks: Sequence[int]) -> dict[int, LockRow]:
     """Those of these requests that are there."""
     rows = tx.rows_given(
@@ -164,7 +169,8 @@ def count_paths_of(tx: Tx, session: SessionId) -> int:
 
 def anybody_waits(tx: Tx) -> bool:
     """Whether any request waits."""
-    return bool(tx.rows("SELECT id FROM lock WHERE fence = 0 LIMIT 1"))
+    row = tx.row("SELECT min(fence) FROM lock")
+    return row is not None and row[0] == 0
 
 
 def waiting(tx: Tx, after: int, limit: int) -> list[int]:
