@@ -11,6 +11,7 @@ what it judges finds nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +100,8 @@ def _bits(text: str) -> int:
 def cases(verbs: Iterable[str] | None = None, people: Sequence[str] | None = None) -> list[Case]:
     """All cases, or those of these verbs and people."""
     wanted = None if verbs is None else set(verbs)
-    found = [one for row in rows() if wanted is None or row.verb in wanted for one in _of(row)]
+    verbs_of = groupby(rows(), key=lambda row: row.verb)
+    found = [one for verb, some in verbs_of if wanted is None or verb in wanted for one in _of(list(some))]
     kept = [one for one in found if people is None or one[1] in people]
     return [Case(number, *one) for number, one in enumerate(kept)]
 
@@ -107,23 +109,27 @@ def cases(verbs: Iterable[str] | None = None, people: Sequence[str] | None = Non
 _Proto = tuple[str, str, tuple[int, int, int], str]
 
 
-def _of(row: Row) -> Iterator[_Proto]:
+def _of(ways: Sequence[Row]) -> Iterator[_Proto]:
+    """The cases of a verb, given its rows: each way opens it, and without a bit of each it is closed."""
+    verb = ways[0].verb
     for who, shift in _SHIFT.items():
-        needs = row.needs_of(who)
-        if row.who == "admin" or (row.who == "owner" and who != OWNER):
-            yield row.verb, who, (0o777, 0o777, 0o777), FORBIDDEN
-            continue
-        least = (needs[0] << shift, needs[1] << shift, needs[2] << shift)
-        yield row.verb, who, least, ""
-        for place, bits in enumerate(needs):
-            for bit in (4, 2, 1):
-                if bits & bit:
-                    modes = [0o777, 0o777, 0o777]
-                    modes[place] &= ~(bit << shift)
-                    yield row.verb, who, (modes[0], modes[1], modes[2]), FORBIDDEN
-    yield row.verb, ADMIN, (0, 0, 0), ""
+        open_ways = [
+            row.needs_of(who) for row in ways if row.who == "anyone" or (row.who, who) == ("owner", OWNER)
+        ]
+        for above, directory, thing in open_ways:
+            yield verb, who, (above << shift, directory << shift, thing << shift), ""
+        for missing in dict.fromkeys(frozenset(one) for one in product(*map(_each_bit, open_ways))):
+            modes = [0o777, 0o777, 0o777]
+            for place, bit in missing:
+                modes[place] &= ~(bit << shift)
+            yield verb, who, (modes[0], modes[1], modes[2]), FORBIDDEN
+    yield verb, ADMIN, (0, 0, 0), ""
     for who in SHUT_OUT:
-        yield row.verb, who, (0o777, 0o777, 0o777), UNAUTHENTICATED
+        yield verb, who, (0o777, 0o777, 0o777), UNAUTHENTICATED
+
+
+def _each_bit(needs: tuple[int, int, int]) -> list[tuple[int, int]]:
+    return [(place, bit) for place, bits in enumerate(needs) for bit in (4, 2, 1) if bits & bit]
 
 
 def world(case: Case) -> list[Operation]:

@@ -42,6 +42,11 @@ async def _nothing(files: Filesystem, path: str) -> None:
     raise AssertionError("nothing was found")
 
 
+async def _lock(files: Filesystem, path: str, **how: bool) -> None:
+    async with files.lock(path, wait=0, **how):
+        pass
+
+
 CLIENT: dict[str, Asking] = {
     "stat": lambda f, c, _, __: f.stat(f"{c}/a/d/f"),
     "stat-behind-symlink": lambda f, c, _, __: f.stat(f"{c}/a/d/s"),
@@ -116,6 +121,15 @@ CLIENT: dict[str, Asking] = {
     "history": lambda f, c, _, __: _all(history.history(f.connection, f"{c}/a/d/f")),
     "log": lambda f, c, _, __: _all(history.log(f.connection, f"{c}/a/d/f", limit=1)),
     "find": lambda f, c, _, __: _all(f.find(f"{c}/a/d/f")),
+    "lock": lambda f, c, _, __: _lock(f, f"{c}/a/d/f"),
+    "lock-shared": lambda f, c, _, __: _lock(f, f"{c}/a/d/f", shared=True),
+    "lock-behind-symlink": lambda f, c, _, __: _lock(f, f"{c}/a/d/s"),
+    "lock-symlink": lambda f, c, _, __: _lock(f, f"{c}/a/d/s", follow=False),
+    "lock-symlink-shared": lambda f, c, _, __: _lock(f, f"{c}/a/d/s", follow=False, shared=True),
+    "lock-nothing": lambda f, c, _, __: _lock(f, f"{c}/a/d/n"),
+    "lock-nothing-shared": lambda f, c, _, __: _lock(f, f"{c}/a/d/n", shared=True),
+    "lock-subtree": lambda f, c, _, __: _lock(f, f"{c}/a/d/t", subtree=True),
+    "lock-subtree-shared": lambda f, c, _, __: _lock(f, f"{c}/a/d/t", subtree=True, shared=True),
 }
 
 
@@ -194,6 +208,10 @@ CLI: dict[str, str] = {
     "history": "history {c}/a/d/f",
     "log": "log -n 1 {c}/a/d/f",
     "find": "find {c}/a/d/f",
+    "lock": "lock --wait 0 {c}/a/d/f -- true",
+    "lock-shared": "lock --wait 0 --shared {c}/a/d/f -- true",
+    "lock-nothing": "lock --wait 0 {c}/a/d/n -- true",
+    "lock-subtree": "lock --wait 0 --subtree {c}/a/d/t -- true",
 }
 
 

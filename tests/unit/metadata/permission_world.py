@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from cairnfs.core.manifest import HOLE
 from cairnfs.core.permissions import Person
@@ -19,6 +20,8 @@ from cairnfs.metadata.ops.change_user import ChangeUser
 from cairnfs.metadata.ops.changes import Position
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import Looked, look_below
+from cairnfs.metadata.ops.locks.acquire import Acquire
+from cairnfs.metadata.ops.locks.release import Release
 from cairnfs.metadata.ops.open_many import open_many
 from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
@@ -45,6 +48,7 @@ from cairnfs.wire.directory import (
     XattrsRequest,
 )
 from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest, PathChange
+from cairnfs.wire.locks import AcquireRequest, LockPath, LockToken, ReleaseRequest
 from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
 from cairnfs.wire.search import FindRequest, UsageRequest
 from tests.permission_table import (
@@ -133,6 +137,21 @@ class World:
         assert result.opened is not None
         return result.opened
 
+    def lock(self, path: str, *, who: str, **how: Any) -> None:
+        """Take a lock, and give it back."""
+        person = self.people[who]
+        request = AcquireRequest(
+            request_id=secrets.token_hex(16),
+            session=self.ledger.begin(person),
+            owner=secrets.token_hex(16),
+            token=secrets.token_hex(16),
+            paths=[LockPath(path=path)],
+            **how,
+        )
+        reply = self.ledger.do(Acquire(person, request, deadline=NEVER_LATE))
+        released = ReleaseRequest(locks=[LockToken(lock=reply.lock, token=request.token)])
+        self.ledger.do(Release(person, released, deadline=NEVER_LATE))
+
     def made(self, cases: Sequence[Case]) -> Iterator[tuple[Case, CommitNumber]]:
         """Each case when its tree is there, with the commit that made it."""
         self.commit(*world_of_all())
@@ -172,6 +191,9 @@ class World:
             told = self.ledger.read(lambda tx: LOOKING[case.verb](tx, self.people[case.who], case.path, at))
             if not told:
                 raise Forbidden("it was not found")
+        elif case.verb in _LOCKS:
+            path, how = _LOCKS[case.verb]
+            self.lock(case.path + path, who=case.who, **how)
         else:
             _READS[case.verb](self, case.path, case.who)
 
@@ -250,7 +272,19 @@ _ATTACHED = {
     "attach-over-file": ("/o/n", "/a/d/f"),
     "attach-over-full": ("/o/n", "/a/d/t"),
 }
-READS = frozenset(_READS) | frozenset(LOOKING)
+#: Locks: what is asked for, and how.
+_LOCKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lock": ("/a/d/f", {}),
+    "lock-shared": ("/a/d/f", {"mode": "shared"}),
+    "lock-behind-symlink": ("/a/d/s", {}),
+    "lock-symlink": ("/a/d/s", {"follow": False}),
+    "lock-symlink-shared": ("/a/d/s", {"follow": False, "mode": "shared"}),
+    "lock-nothing": ("/a/d/n", {}),
+    "lock-nothing-shared": ("/a/d/n", {"mode": "shared"}),
+    "lock-subtree": ("/a/d/t", {"subtree": True}),
+    "lock-subtree-shared": ("/a/d/t", {"subtree": True, "mode": "shared"}),
+}
+READS = frozenset(_LOCKS) | frozenset(_READS) | frozenset(LOOKING)
 VERBS = READS | frozenset(CHANGES) | frozenset(_TREES) | frozenset(_ATTACHED)
 
 

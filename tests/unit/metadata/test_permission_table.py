@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
+from itertools import groupby
 from unittest.mock import patch
 
 import pytest
@@ -33,7 +34,7 @@ def differences(world: World, some: list[Case]) -> Iterator[tuple[Case, str]]:
 
 
 def test_each_verb_of_the_table_is_asked_and_none_besides() -> None:
-    verbs = [row.verb for row in rows()]
+    verbs = [verb for verb, _ in groupby(row.verb for row in rows())]
     assert len(set(verbs)) == len(verbs)
     assert set(verbs) == VERBS
 
