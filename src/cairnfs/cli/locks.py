@@ -25,7 +25,7 @@ _NUMBERS, _BROKEN_NUMBERS = frozenset({0, 5, 6}), frozenset({0, 1})
 
 def command(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="Only those on it and all below it; else on everything.")
+        str, typer.Argument(metavar="PATH", help="Only those in the way there or below it; else all.")
     ] = "/",
     broken: Annotated[
         bool,
