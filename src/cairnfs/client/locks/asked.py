@@ -14,6 +14,8 @@ from cairnfs.ids import Path
 from cairnfs.wire import names
 from cairnfs.wire.locks import PATHS_MAX, AcquireRequest, LockPath, LockReply, Mode
 
+OnWait = Callable[[LockReply], None]
+
 _DEADLINE_MS = 30_000
 
 
@@ -26,8 +28,8 @@ class Asked:
     subtree: bool = False
     follow: bool = True
     wait_s: float | None = None
-    #: Told once, where the request has to wait: its place and one who is in the way.
-    tell: Callable[[LockReply], None] | None = None
+    #: Told where the request has to wait: its place and one who is in the way.
+    tell: OnWait | None = None
 
     def __post_init__(self) -> None:
         """Raises BadRequest."""

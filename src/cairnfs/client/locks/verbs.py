@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 
 from cairnfs.client.connection import Connected
 from cairnfs.client.locks import held, turns
-from cairnfs.client.locks.asked import Asked
+from cairnfs.client.locks.asked import Asked, OnWait
 from cairnfs.client.locks.body import Body
 from cairnfs.client.naming import PathLike, as_path
 from cairnfs.errors import BadRequest
@@ -39,13 +39,15 @@ def lock(
     subtree: bool = False,
     follow: bool = True,
     wait: float | None = None,
+    on_wait: OnWait | None = None,
 ) -> Body:
     """A lock on a path for the body of a `with`; what is committed in the body is committed under it.
 
     Nobody else can change what the path leads to meanwhile, under whatever name, nor the name itself;
     nothing need be there yet. `shared`: others may share it, and nobody changes it. `subtree`: with all
     below it. Without `follow` a symlink is locked itself. `wait`: so many seconds for one's turn, 0 not at
-    all, None for ever; then Locked.
+    all, None for ever; then Locked. `on_wait` is told, on the loop's thread, one's place and who is in the
+    way.
 
     When the lock is lost, the body ends with LockLost, and nothing more can be committed in it. Tasks that
     are begun in the body commit under the lock too, and have to end in it. A lock that the same task or
@@ -53,7 +55,7 @@ def lock(
     Deadlock where waiting would never end, NotFound (a directory on the way), Forbidden, QueueFull,
     TooManyLocks.
     """
-    return lock_many(files, [path], shared=shared, subtree=subtree, follow=follow, wait=wait)
+    return lock_many(files, [path], shared=shared, subtree=subtree, follow=follow, wait=wait, on_wait=on_wait)
 
 
 def lock_many(
@@ -64,6 +66,7 @@ def lock_many(
     subtree: bool = False,
     follow: bool = True,
     wait: float | None = None,
+    on_wait: OnWait | None = None,
 ) -> Body:
     """One lock on up to 1,000 paths, granted together at one instant; see `lock`.
 
@@ -74,7 +77,7 @@ def lock_many(
         raise BadRequest("lock_many takes paths, not one path")
     checked = list(dict.fromkeys(as_path(path) for path in paths))
     mode: Mode = "shared" if shared else "exclusive"
-    asked = Asked(checked, mode, subtree=subtree, follow=follow, wait_s=wait)
+    asked = Asked(checked, mode, subtree=subtree, follow=follow, wait_s=wait, tell=on_wait)
     return Body(files.connection.locks, asked)
 
 

@@ -8,12 +8,11 @@ import pytest
 
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.locks import grants
-from cairnfs.client.locks.asked import Asked
 from cairnfs.client.retry import Patience
 from cairnfs.errors import CairnError, Forbidden, Locked, LockLost, SessionEnded, Unreachable
-from cairnfs.ids import Path
 from cairnfs.net.transport import Request
 from cairnfs.testing.transport import Fault, FlakyTransport
+from cairnfs.wire.locks import LockReply
 from tests.unit.client.conftest import MakeFilesystem
 from tests.unit.client.locks.conftest import until
 from tests.unit.client.locks.fake_locks import FakeLocks
@@ -51,13 +50,16 @@ async def test_turns_come_in_the_order_of_asking(cluster: FakeLocks, files: File
 
 
 async def test_the_place_in_line_is_told(cluster: FakeLocks, files: Filesystem) -> None:
-    told = []
+    told: list[LockReply] = []
+    async with files.lock("/f", on_wait=told.append):
+        pass
     first = cluster.hold("/f")
-    asked = Asked([Path(b"/f")], tell=lambda reply: (told.append(reply), cluster.drop(first)))  # type: ignore[func-returns-value, return-value]
-    desk = files.connection.locks
-    holding = await desk.take(asked, desk)
-    await desk.give_back(holding)
-    assert [(reply.place, reply.holder.user) for reply in told] == [(1, "bob")]
+    asyncio.get_running_loop().call_later(0.02, cluster.drop, first)
+    async with files.lock("/f", on_wait=told.append):
+        pass
+    [reply] = told
+    assert reply.holder is not None
+    assert (reply.place, reply.holder.user) == (1, "bob")
 
 
 async def test_when_time_is_over_the_request_is_withdrawn(cluster: FakeLocks, files: Filesystem) -> None:
@@ -226,6 +228,24 @@ async def test_without_a_stream_waiters_ask_by_themselves(
     waiter = asyncio.create_task(enter(files))
     await until(lambda: cluster.calls["wait_lock"] == 1)
     cluster.drop(first)
+    await waiter
+    assert cluster.calls["wait_lock"] == 1
+
+
+async def test_once_there_is_a_stream_again_nobody_asks_by_themselves(
+    cluster: FakeLocks, files: Filesystem
+) -> None:
+    cluster.no_streams = Unreachable("no streams here")
+    first, second = cluster.hold("/f"), cluster.hold("/g")
+    waiter = asyncio.create_task(enter(files))
+    await until(lambda: cluster.calls["wait_lock"] == 1)
+    cluster.no_streams = None
+    await until(lambda: cluster.streams == 1)
+    cluster.drop(first)
+    await waiter
+    waiter = asyncio.create_task(enter(files, "/g"))
+    await until(lambda: len(cluster.waiting()) == 1)
+    cluster.drop(second)
     await waiter
     assert cluster.calls["wait_lock"] == 1
 
