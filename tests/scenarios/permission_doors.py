@@ -42,8 +42,10 @@ async def _nothing(files: Filesystem, path: str) -> None:
     raise AssertionError("nothing was found")
 
 
-async def _lock(files: Filesystem, path: str, **how: bool) -> None:
-    async with files.lock(path, wait=0, **how):
+async def _lock(
+    files: Filesystem, path: str, *, shared: bool = False, subtree: bool = False, follow: bool = True
+) -> None:
+    async with files.lock(path, shared=shared, subtree=subtree, follow=follow, wait=0):
         pass
 
 

@@ -114,7 +114,7 @@ class Route:
         else:
             await exchange.answer(_JSON, codec.encode(reply))
 
-    async def _wait(self, exchange: Exchange, receive: Receive, context: Context, request: object) -> object:
+    async def _wait(self, exchange: Exchange, receive: Receive, context: Context, request: object) -> Any:
         """The reply of what waits for something to happen, as long as somebody waits for it."""
         with self._streams.place(self.endpoint, context.caller):
             return await attended(self._handler(context, request), receive, asgi.peer_of(exchange.scope))
