@@ -43,7 +43,7 @@ class Feed:
         self._watchers = 0
         self._events = 0
         self._closed = False
-        self._followers: list[Callable[[ClockRow], None]] = []
+        self._followers: list[Callable[[ClockRow, CommitEvent | None], None]] = []
         self._looking: asyncio.Task[None] | None = None
         driver.on_commit(self._heard)
 
@@ -71,7 +71,7 @@ class Feed:
         return self.newest if self.incarnation is not None else CommitNumber(commit)
 
     @contextmanager
-    def following(self, tell: Callable[[ClockRow], None]) -> Iterator[None]:
+    def following(self, tell: Callable[[ClockRow, CommitEvent | None], None]) -> Iterator[None]:
         """While the body runs, tell each clock row that is heard of or looked at; one may be older than the
         one before. `tell` is quick and raises nothing."""
         self._followers.append(tell)
@@ -94,16 +94,16 @@ class Feed:
     def _heard(self, event: CommitEvent) -> None:
         self._events += 1
         self._learn(event.after)
-        self._tell(event.after)
+        self._tell(event.after, event)
 
     def _learn(self, row: ClockRow) -> None:
         if row.incarnation != self.incarnation or row.commit_number > self.newest:
             self.newest, self.incarnation = row.commit_number, row.incarnation
             self._wake()
 
-    def _tell(self, row: ClockRow) -> None:
+    def _tell(self, row: ClockRow, event: CommitEvent | None = None) -> None:
         for tell in self._followers:
-            tell(row)
+            tell(row, event)
 
     def _wake(self) -> None:
         self._news.set()

@@ -108,7 +108,7 @@ class Attempt:
             outcomes = [self._one(task.asked, state, watched) for task in self.tasks]
             state.flush()
         counters: dict[str, Any] = dict(state.counters)
-        return outcomes, CommitEvent(before, replace(before, **counters))
+        return outcomes, CommitEvent(before, replace(before, **counters), tuple(state.granted))
 
     def _one(self, operation: Operation[Any], state: State, watched: Watched) -> Outcome:
         key, known = operation.reply_key, _known(operation, state)

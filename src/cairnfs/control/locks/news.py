@@ -24,7 +24,7 @@ from cairnfs.control.feed import Feed
 from cairnfs.errors import CairnError, Unavailable
 from cairnfs.ids import SessionId
 from cairnfs.metadata.databases.seam import Tx
-from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.driver import CommitEvent, Driver
 from cairnfs.metadata.rows import clock as clock_row
 from cairnfs.metadata.rows import grants, sessions
 from cairnfs.metadata.rows.clock import ClockRow
@@ -177,9 +177,13 @@ class News:
             self._told = None
             self._task = asyncio.create_task(self._run(), name="news of locks")
 
-    def _heard(self, row: ClockRow) -> None:
+    def _heard(self, row: ClockRow, event: CommitEvent | None) -> None:
         """A clock row: of a commit of this process, or looked at."""
         point = _Point(row.incarnation, row.fence)
+        if event is not None and self._told == _Point(event.before.incarnation, event.before.fence):
+            # All that came before was told, and what came now is known: nobody has to look for it.
+            self._tell_grants(event.granted, row)
+            self._told, self._newest = point, max(self._newest, point)
         if point > self._newest:
             self._newest = point
             self._stir.set()
@@ -239,7 +243,7 @@ class News:
 
     def _tell(self, seen: _Seen) -> None:
         row, told = seen.row, self._told
-        self._told = _Point(row.incarnation, row.fence)
+        self._told = max(told or _Point(0, 0), _Point(row.incarnation, row.fence))
         if told is None or told.incarnation != row.incarnation:
             # Nobody knows what was granted in between: everybody looks for themselves.
             for waiters in self._waiters.values():
@@ -249,17 +253,20 @@ class News:
                 for follower in followers:
                     follower.fall_behind()
             return
-        for grant in seen.granted:
+        self._tell_grants([one for one in seen.granted if one.fence > told.fence], row)
+        if len(seen.granted) == PAGE:
+            self._told = max(told, _Point(row.incarnation, seen.granted[-1].fence))
+            self._newest = max(self._newest, _Point(row.incarnation, row.fence))
+            self._stir.set()
+
+    def _tell_grants(self, granted: Sequence[Grant], row: ClockRow) -> None:
+        for grant in granted:
             event = LockEvent(lock=grant.lock, fence=grant.fence, incarnation=row.incarnation)
             for waiter in self._waiters.get(grant.lock, ()):
                 waiter.granted = event
                 waiter.wake()
             for follower in self._followers.get(grant.session, ()):
                 follower.take(event)
-        if len(seen.granted) == PAGE:
-            self._told = _Point(row.incarnation, seen.granted[-1].fence)
-            self._newest = max(self._newest, _Point(row.incarnation, row.fence))
-            self._stir.set()
 
     def _tell_gone(self, seen: _Seen, waited: Sequence[int], followed: Sequence[SessionId]) -> None:
         for lock in waited:

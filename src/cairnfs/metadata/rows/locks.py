@@ -167,6 +167,16 @@ def count_paths_of(tx: Tx, session: SessionId) -> int:
     return int(row[0])
 
 
+def count_keys(tx: Tx, locks: Sequence[int]) -> int:
+    """How many keys these requests have."""
+    rows = tx.rows_given(
+        "SELECT (SELECT count(*) FROM lock_key AS k WHERE k.lock = g.id) FROM {given} AS g",
+        "id BIGINT",
+        [(one,) for one in locks],
+    )
+    return sum(row[0] for row in rows)
+
+
 def anybody_waits(tx: Tx) -> bool:
     """Whether any request waits."""
     row = tx.row("SELECT min(fence) FROM lock")

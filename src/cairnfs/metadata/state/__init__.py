@@ -23,6 +23,7 @@ from cairnfs.metadata.people import People
 from cairnfs.metadata.rows import clock as clock_rows
 from cairnfs.metadata.rows import replies, sessions
 from cairnfs.metadata.rows.clock import COUNTERS, ClockRow
+from cairnfs.metadata.rows.grants import Grant
 from cairnfs.metadata.rows.replies import ReplyKey, StoredReply
 from cairnfs.metadata.rows.sessions import Session
 from cairnfs.metadata.state import flushing
@@ -55,6 +56,7 @@ class State:
         "commits",
         "content",
         "counters",
+        "granted",
         "journal",
         "locks",
         "new_replies",
@@ -73,6 +75,7 @@ class State:
         self.journal = Journal()
         self.counters: dict[str, int] = {name: getattr(clock, name) for name in COUNTERS}
         self.locks = Locks(tx, self.counters)
+        self.granted: list[Grant] = []
         self.commits: dict[CommitNumber, CommitRow] = {}
         self.new_replies: dict[tuple[UserId, RequestId], StoredReply] = {}
         self.tree = Tree(tx, self.journal)
@@ -130,6 +133,12 @@ class State:
         value = self.counters[counter] + 1
         self.journal.put(self.counters, counter, value)
         return value
+
+    def grant(self, lock: int, session: SessionId) -> int:
+        """A lock is granted: its fence. What was granted is told once the tx has committed."""
+        fence = self.raise_counter("fence")
+        self.granted.append(Grant(lock, session, fence))
+        return fence
 
     def now(self) -> ClockRow:
         """The clock row as it would be written now."""

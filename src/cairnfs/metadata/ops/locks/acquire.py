@@ -128,7 +128,7 @@ class Acquire:
 
 
 def _hold(state: State, row: LockRow, request: Request) -> LockReply:
-    fence = state.raise_counter("fence")
+    fence = state.grant(row.id, row.session)
     _add(state, msgspec.structs.replace(row, fence=fence, granted_us=state.now_us), request)
     return telling.held(state.clock, row.id, fence)
 

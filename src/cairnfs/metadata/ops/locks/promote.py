@@ -19,8 +19,8 @@ from cairnfs.metadata.state import State
 
 #: Of each line the first so many are looked at, then each time so many times more.
 _PAGE, _MORE = 4, 8
-#: Where more than this goes at once, everybody who waits is looked at, so many at a time.
-_MANY, _AT_ONCE = 1_000, 1_000
+#: Where more requests than this go at once, or keys, everybody who waits is looked at, so many at a time.
+_MANY, _MANY_KEYS, _AT_ONCE = 1_000, 10_000, 1_000
 #: Owners who ask at one place and are answered singly.
 _FEW = 4
 _LAST = 2**63 - 1
@@ -31,16 +31,16 @@ def free(state: State, gone: Sequence[int]) -> None:
     """Take requests away, that hold or wait, and grant whoever may be granted then."""
     if not gone:
         return
-    if len(gone) > _MANY:
-        count(state, -locks.delete(state.tx, gone))
-        everybody(state)
-        return
     looks: list[Look] = []
-    waits = locks.anybody_waits(state.tx)
-    if waits:
+    waits, many = locks.anybody_waits(state.tx), len(gone) > _MANY
+    if waits and not many:
+        many = len(gone) > 1 and locks.count_keys(state.tx, gone) > _MANY_KEYS
+    if waits and not many:
         looks = [look for one in locks.requests(state.tx, gone) for look in one.looks()]
     count(state, -locks.delete(state.tx, gone))
-    if looks:
+    if many:
+        everybody(state)
+    elif looks:
         grant(state, _candidates(state, looks))
 
 
@@ -82,7 +82,8 @@ def grant(state: State, candidates: Iterable[int]) -> None:
     asked = [one for one in locks.requests(state.tx, sorted(candidates)) if not one.held]
     granted = _grantable(state, asked)
     if granted:
-        fences = [(one, state.raise_counter("fence")) for one in granted]
+        whose = {one.number: locks.session_of(one.owner) for one in asked}
+        fences = [(one, state.grant(one, whose[one])) for one in granted]
         locks.grant(state.tx, fences, state.now_us)
 
 

@@ -54,7 +54,7 @@ class Upgrade:
         # Whoever waits for something else and shares it waits for this owner now, who may wait for them.
         waits = [one.id for one in locks.waiting_of(state.tx, [(row.session, row.owner)])]
         circles.check(state, person, locks.requests(state.tx, waits), [stronger])
-        fence = state.raise_counter("fence")
+        fence = state.grant(row.id, row.session)
         locks.make_exclusive(state.tx, row.id, fence, state.now_us)
         return telling.held(state.clock, row.id, fence)
 
