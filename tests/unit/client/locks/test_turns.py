@@ -306,7 +306,7 @@ async def test_trees_are_put_and_published_when_their_turn_has_come(
         with pytest.raises(Locked):
             await verb(tmp_path / "t", target)
         with ann.waiting(20):
-            working = asyncio.create_task(verb(tmp_path / "t", target))  # type: ignore[arg-type]
+            working = asyncio.create_task(verb(tmp_path / "t", target))
             await waiting_for(ann, 1)
             end.set()
             await working
