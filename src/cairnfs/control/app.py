@@ -147,11 +147,7 @@ def build(
     def calls_to(address: str) -> Calls:
         return Calls(transport, address, clock=clock, token=issuer.own)
 
-    async def list_chunks(low: bytes, high: bytes | None, limit: int) -> Sequence[Listed]:
-        rows = await driver.survey(lambda tx: groups.listed(tx, low, high, limit))
-        return [Listed(*row) for row in rows]
-
-    inventories = Inventories(list_chunks, calls_to, clock)
+    inventories = _inventories(driver, calls_to, clock)
     auth = AuthRoutes(driver, clock, logins=logins, keys=identity.keys, cluster_id=identity.cluster_id)
     copies = CopyRoutes(driver, clock)
     handlers: dict[str, Handler] = {
@@ -188,6 +184,14 @@ def build(
         _passwords=passwords,
         _copies=copies,
     )
+
+
+def _inventories(driver: Driver, calls_to: CallsTo, clock: Clock) -> Inventories:
+    async def list_chunks(low: bytes, high: bytes | None, limit: int) -> Sequence[Listed]:
+        rows = await driver.survey(lambda tx: groups.listed(tx, low, high, limit))
+        return [Listed(*row) for row in rows]
+
+    return Inventories(list_chunks, calls_to, clock)
 
 
 def _logins(
