@@ -81,11 +81,6 @@ def parts_of(owner: Owner) -> tuple[SessionId, str]:
     return SessionId(session), key
 
 
-def session_of(owner: Owner) -> SessionId:
-    """The session of an owner."""
-    return SessionId(owner.partition("/")[0])
-
-
 def find(tx: Tx, locks: Sequence[int]) -> dict[int, LockRow]:
     """Those of these requests that are there."""
     rows = tx.rows_given(

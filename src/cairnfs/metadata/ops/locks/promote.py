@@ -82,7 +82,7 @@ def grant(state: State, candidates: Iterable[int]) -> None:
     asked = [one for one in locks.requests(state.tx, sorted(candidates)) if not one.held]
     granted = _grantable(state, asked)
     if granted:
-        whose = {one.number: locks.session_of(one.owner) for one in asked}
+        whose = {one.number: locks.parts_of(one.owner)[0] for one in asked}
         fences = [(one, state.grant(one, whose[one])) for one in granted]
         locks.grant(state.tx, fences, state.now_us)
 
@@ -181,6 +181,6 @@ def _held(state: State, asked: Sequence[Request]) -> dict[Look, Claims]:
         ]
         first = lock_looks.held_in_the_way(state.tx, many)
         asks += [Ask(one.look, exclusive, one.session, one.owner) for one in first]
-        for one in (*first, *lock_looks.held_in_the_way(state.tx, asks)):
-            claims[one.look].add(one.whose, exclusive=one.exclusive)
+        for seen in (*first, *lock_looks.held_in_the_way(state.tx, asks)):
+            claims[seen.look].add(seen.whose, exclusive=seen.exclusive)
     return claims
