@@ -3,8 +3,8 @@
     guard(ledger, rng)       many steps; raises AssertionError where Cairn and the oracle differ
 
 What belongs here: the steps: asking for locks, giving them back, commits of all verbs with the right proofs,
-with stale and stolen ones or none, trees that are attached and copied, several operations in one tx. After each
-step the whole store is verified. What does not: single rules (`unit/metadata/guard_stories`).
+with stale and stolen ones or none, trees that are attached and copied, several operations in one tx. After
+each step the whole store is verified. What does not: single rules (`unit/metadata/guard_stories`).
 """
 
 from __future__ import annotations

@@ -14,13 +14,15 @@ none of it runs. Inside the clock, one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from cairnfs.ids import ROOT
+from cairnfs.core.locks.request import INODE, NAME, Key
+from cairnfs.ids import ROOT, InodeId
 from cairnfs.metadata.guard import meeting, proofs, refusal, rekeying
 from cairnfs.metadata.state import Mark, State, touched
 from cairnfs.metadata.state.locks import NONE_SHOWN, Shown
+from cairnfs.metadata.view import View
 
 A_co = TypeVar("A_co", covariant=True)
 
@@ -34,11 +36,21 @@ class Applied(Protocol[A_co]):
 
 
 def prefetch(state: State, operations: Iterable[Any]) -> None:
-    """Load what looking at these will ask for: two statements for a batch, none while there is no lock."""
+    """Load what looking at these will ask for: a few statements for a batch, none while there is no lock."""
     if not state.locks.any:
         return
-    state.locks.around([ROOT, *state.tree.view.above])
+    view = state.tree.view
+    around = state.locks.around([ROOT, *view.above])
+    state.locks.on(key for one, there in around.items() if there.inside for key in _inside(view, one))
     state.locks.rows(proof.lock for operation in operations for proof in _shown(operation).proofs)
+
+
+def _inside(view: View, directory: InodeId) -> Iterator[Key]:
+    """What of a directory may come to be changed: all names that were looked up."""
+    for name, dentry in view.names.get(directory, {}).items():
+        yield Key(directory, NAME, name)
+        if dentry is not None:
+            yield Key(dentry.inode, INODE)
 
 
 def apply(operation: Applied[A_co], state: State) -> A_co:
@@ -61,6 +73,8 @@ def _look(state: State, mark: Mark, shown: Shown, held: frozenset[int]) -> None:
     if not done:
         return
     found = meeting.Meeting(state, done)
+    if found.quiet:
+        return
     met = found.with_others(held)
     if met:
         raise refusal.locked(state, mark, met)

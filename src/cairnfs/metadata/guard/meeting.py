@@ -48,6 +48,17 @@ class Meeting:
             {one for way in self._ways.values() for one in way} | touched.uprooted | wanted
         )
 
+    @property
+    def quiet(self) -> bool:
+        """Whether no request is for any of it: so it is of most commits, whatever is locked elsewhere."""
+        around = self._around
+        return (
+            not any(there.whole for there in around.values())
+            and not any(around[one].inside for one in self._ways)
+            and not any(around[one].below for one in self.touched.uprooted)
+            and ROOT not in self.touched.inodes
+        )
+
     def with_others(self, held: Collection[int]) -> list[Met]:
         """The held locks that are in the way, but for those in `held`; of several for one thing perhaps only
         one."""
@@ -62,7 +73,7 @@ class Meeting:
             if parent in self._around and self._around[parent].inside
         ]
         keys += [Key(inode, INODE) for inode in self._parents if self._may_be_locked(inode)]
-        return lock_keys.on(self._state.tx, keys)
+        return self._state.locks.on(keys)
 
     @property
     def uprooted(self) -> list[InodeId]:

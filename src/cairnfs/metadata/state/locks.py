@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from cairnfs.core.locks.request import Key
 from cairnfs.core.manifest import hash_bytes
 from cairnfs.core.permissions import Person
 from cairnfs.errors import TooManyLocks
 from cairnfs.ids import Incarnation, InodeId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.rows import lock_keys, locks
-from cairnfs.metadata.rows.lock_keys import Around
+from cairnfs.metadata.rows.lock_keys import Around, Hit
 from cairnfs.metadata.rows.locks import LockRow
 from cairnfs.wire.locks import PROOFS_MAX, LockProof
 
@@ -56,7 +57,7 @@ NONE_SHOWN = Shown()
 class Locks:
     """Facts that hold until a lock is asked for, granted or gone: then they are forgotten by themselves."""
 
-    __slots__ = ("_around", "_began", "_counters", "_first_new", "_rows", "_seen", "_tx")
+    __slots__ = ("_around", "_began", "_counters", "_first_new", "_hits", "_rows", "_seen", "_tx")
 
     def __init__(self, tx: Tx, counters: Mapping[str, int]) -> None:
         """`counters` are the state's, as they are now and will be."""
@@ -65,6 +66,7 @@ class Locks:
         self._first_new = counters["next_inode"]  #: inodes from here on are this tx's own
         self._began = self._seen = self._now()
         self._around: dict[InodeId, Around] = {}
+        self._hits: dict[Key, list[Hit]] = {}
         self._rows: dict[int, LockRow | None] = {}
 
     @property
@@ -86,6 +88,17 @@ class Locks:
             known.update(lock_keys.around(self._tx, missing))
         return {one: known[one] for one in wanted}
 
+    def on(self, keys: Iterable[Key]) -> list[Hit]:
+        """All requests that have one of these keys: one statement for those not known yet."""
+        self._refresh()
+        wanted = list(dict.fromkeys(keys))
+        missing = [one for one in wanted if one not in self._hits]
+        if missing:
+            self._hits.update((one, []) for one in missing)
+            for hit in lock_keys.on(self._tx, missing):
+                self._hits[hit.key].append(hit)
+        return [hit for one in wanted for hit in self._hits[one]]
+
     def rows(self, numbers: Iterable[int]) -> dict[int, LockRow | None]:
         """The locks of these numbers: one statement for those not known yet."""
         self._refresh()
@@ -105,6 +118,7 @@ class Locks:
         if now != self._seen:
             self._seen = now
             self._around.clear()
+            self._hits.clear()
             self._rows.clear()
 
     def _now(self) -> tuple[int, int, int]:
