@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
@@ -20,6 +21,7 @@ from cairnfs.client.attributes import parts
 from cairnfs.client.commit import commit
 from cairnfs.client.connection import Connection
 from cairnfs.client.known import KnownChunks, Reliance
+from cairnfs.client.locks import turns
 from cairnfs.client.present_chunks import learn_present, send_back
 from cairnfs.client.put.stash import Stash
 from cairnfs.client.results import Durability, Written
@@ -261,7 +263,10 @@ class Writer:
         self._parts: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=1)
         self._size = 0
         self._closed = False
-        self._task = asyncio.create_task(write_file(connection, target, self._arriving()))
+        self._context = copy_context()
+        self._task = asyncio.create_task(
+            write_file(connection, target, self._arriving()), context=self._context
+        )
 
     async def write(self, data: Buffer) -> int:
         """Take bytes on; waits while too much is under way. Raises what stopped the upload."""
@@ -277,9 +282,13 @@ class Writer:
         return self._size
 
     async def close(self) -> Written:
-        """Publish the new version. Raises what refused it; closing again says the same."""
+        """Publish the new version, under the locks that are held here, and those held where it was opened.
+
+        Raises what refused it; closing again says the same.
+        """
         if not self._closed:
             self._closed = True
+            turns.bring(self._context)
             await self._put(None)
         self.written = await asyncio.shield(self._task)
         return self.written

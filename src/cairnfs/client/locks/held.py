@@ -233,6 +233,17 @@ def leave(one: Shown) -> None:
     _here.set(tuple(other for other in _here.get() if other is not one))
 
 
+def everywhere() -> tuple[Shown, ...]:
+    """Locks of any client that are shown here."""
+    return _here.get()
+
+
+def enter_all(shown: Sequence[Shown]) -> None:
+    """These are shown here too from now on."""
+    there = _here.get()
+    _here.set((*there, *(one for one in shown if one not in there)))
+
+
 @contextmanager
 def showing(circle: Circle, proofs: Sequence[LockProof]) -> Iterator[None]:
     """Commits in the body show these proofs too, of locks that somebody else holds."""

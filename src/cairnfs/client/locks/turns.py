@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 from cairnfs.client.locks import held
@@ -52,6 +52,15 @@ def waiting(files: object, seconds: float | None) -> Iterator[None]:
         yield
     finally:
         _limit.set(before)
+
+
+def bring(context: Context) -> None:
+    """Have work in this other context go on under the locks held here too, and wait as is asked here."""
+    shown, limit = held.everywhere(), _limit.get()
+    if shown:
+        context.run(held.enter_all, shown)
+    if limit is not None:
+        context.run(_limit.set, limit)
 
 
 def is_plain(control: Control) -> bool:

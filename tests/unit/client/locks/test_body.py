@@ -219,3 +219,25 @@ async def test_listing_and_breaking(cluster: FakeLocks, files: Filesystem) -> No
     await files.break_lock(numbers[1])
     assert [item.lock async for item in files.locks()] == [numbers[0], numbers[2]]
     assert [item.by async for item in files.broken_locks()] == ["root"]
+
+
+async def test_a_file_is_published_under_the_locks_of_its_opening_and_its_closing(
+    cluster: FakeLocks, files: Filesystem
+) -> None:
+    async with files.lock("/other") as outer:
+        writer = await files.open("/f", "wb")
+        await writer.write(b"x")
+        async with files.lock("/f") as inner:
+            await writer.close()
+        late = await files.open("/g", "wb")
+    assert [proof.lock for proof in cluster.shown[0]] == [outer.id, inner.id]
+    with pytest.raises(LockLost):
+        await late.close()
+    async with files.lock("/f"):
+        pass
+    plain = await files.open("/h", "wb")
+    first = cluster.hold("/h")
+    asyncio.get_running_loop().call_later(0.02, cluster.drop, first)
+    with files.waiting(10):
+        await plain.close()
+    assert len(cluster.shown) == 3
