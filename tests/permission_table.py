@@ -27,6 +27,7 @@ from cairnfs.wire.commits import (
     Rename,
     SetAttributes,
     SetXattr,
+    Unchanged,
     Write,
     Xattr,
 )
@@ -201,6 +202,10 @@ CHANGES: dict[str, Callable[[str, str, str], Operation]] = {
     "mkdir-parents-present": lambda c, _, __: MakeDirectory(path=f"{c}/a/d/e", parents=True),
     "symlink": lambda c, _, __: MakeSymlink(path=f"{c}/a/d/n", target="/nowhere"),
     "symlink-over": lambda c, _, __: MakeSymlink(path=f"{c}/a/d/h", target="/nowhere", replace=True),
+    "unchanged": lambda c, _, at: Unchanged(path=f"{c}/a/d", since=int(at)),
+    "unchanged-names": lambda c, _, at: Unchanged(path=f"{c}/a/d", since=int(at), scope="names"),
+    "unchanged-below": lambda c, _, at: Unchanged(path=f"{c}/a/d/t", since=int(at)),
+    "unchanged-nothing": lambda c, _, at: Unchanged(path=f"{c}/a/d/n", since=int(at)),
     "link": lambda c, _, __: Link(path=f"{c}/a/d/f", target=f"{c}/a/d/n"),
     "link-out": lambda c, _, __: Link(path=f"{c}/a/d/f", target=f"{c}/o/n"),
     "link-in": lambda c, _, __: Link(path=f"{c}/o/g", target=f"{c}/a/d/n"),

@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cairnfs.core.manifest import HOLE
 from cairnfs.core.permissions import Person
-from cairnfs.errors import CairnError, Forbidden, NotFound
+from cairnfs.errors import CairnError, Forbidden, NotDurable, NotFound
 from cairnfs.ids import CommitNumber, Path, UserId
 from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.ops import changes, diff, du, find, history, log
@@ -20,6 +21,7 @@ from cairnfs.metadata.ops.change_user import ChangeUser
 from cairnfs.metadata.ops.changes import Position
 from cairnfs.metadata.ops.commit import Commit, prepare
 from cairnfs.metadata.ops.emptying import Looked, look_below
+from cairnfs.metadata.ops.locks import list as list_locks
 from cairnfs.metadata.ops.locks.acquire import Acquire
 from cairnfs.metadata.ops.locks.release import Release
 from cairnfs.metadata.ops.open_many import open_many
@@ -27,10 +29,11 @@ from cairnfs.metadata.ops.read_xattrs import read_xattrs
 from cairnfs.metadata.ops.stat import stat
 from cairnfs.metadata.ops.user_groups import CreateGroup
 from cairnfs.metadata.rows import clock, fileservers
-from cairnfs.testing.ledger import NEVER_LATE, Ledger
+from cairnfs.testing.ledger import NEVER_LATE, Ledger, write
 from cairnfs.wire import problems
 from cairnfs.wire.commits import (
     Attributes,
+    Base,
     CommitReply,
     CommitRequest,
     MakeDirectory,
@@ -48,7 +51,7 @@ from cairnfs.wire.directory import (
     XattrsRequest,
 )
 from cairnfs.wire.history import DiffRequest, HistoryRequest, LogRequest, PathChange
-from cairnfs.wire.locks import AcquireRequest, LockPath, LockToken, ReleaseRequest
+from cairnfs.wire.locks import AcquireRequest, ListLocksRequest, LockPath, LockToken, ReleaseRequest
 from cairnfs.wire.people import ChangeUserRequest, CreateGroupRequest
 from cairnfs.wire.search import FindRequest, UsageRequest
 from tests.permission_table import (
@@ -67,6 +70,8 @@ from tests.permission_table import (
 )
 from tests.unit.metadata.building import Building
 from tests.unit.metadata.copying import Copying
+from tests.unit.metadata.holders import Holder
+from tests.unit.metadata.leaning import Leaning
 
 #: Cases of which the trees are made in one commit.
 _AT_ONCE = 50
@@ -152,6 +157,24 @@ class World:
         released = ReleaseRequest(locks=[LockToken(lock=reply.lock, token=request.token)])
         self.ledger.do(Release(person, released, deadline=NEVER_LATE))
 
+    @contextmanager
+    def locked(self, path: str) -> Iterator[None]:
+        """An administrator has a lock there."""
+        holder = Holder(self.ledger)
+        holder.lock(path)
+        yield
+        holder.release()
+
+    def lean(self, case: Case) -> None:
+        """Make a file of what only the file of the case has."""
+        content = case.path.encode()
+        base = Base(path=case.path + _BASES[case.verb])
+        made = write(f"{case.path}/o/n", content)
+        try:
+            Leaning(self.ledger, self.people[case.who]).commit(made, bases=[base])
+        except NotDurable as error:
+            raise Forbidden("what may not be read vouches for nothing") from error
+
     def made(self, cases: Sequence[Case]) -> Iterator[tuple[Case, CommitNumber]]:
         """Each case when its tree is there, with the commit that made it."""
         self.commit(*world_of_all())
@@ -163,9 +186,13 @@ class World:
 
     def answer(self, case: Case, at: int) -> str:
         """The code of what refuses a case; empty where nothing does. What is refused changes nothing."""
+        if case.verb in _BASES:
+            self.ledger.commit(write(f"{case.path}/a/d/f", case.path.encode()))
         before = self.ledger.newest()
         try:
-            if case.verb in CHANGES:
+            if case.verb in _BASES:
+                self.lean(case)
+            elif case.verb in CHANGES:
                 self.commit(CHANGES[case.verb](case.path, case.who, str(at)), who=case.who)
             elif case.verb in _TREES:
                 source, target = (case.path + one for one in _TREES[case.verb])
@@ -191,6 +218,12 @@ class World:
             told = self.ledger.read(lambda tx: LOOKING[case.verb](tx, self.people[case.who], case.path, at))
             if not told:
                 raise Forbidden("it was not found")
+        elif case.verb in _LISTED:
+            with self.locked(f"{case.path}/a/d/f"):
+                request = ListLocksRequest(path=case.path + _LISTED[case.verb])
+                told = self.ledger.read(lambda tx: list_locks.page(tx, self.people[case.who], request)).locks
+            if [one.path for item in told for one in item.paths] != [f"{case.path}/a/d/f"]:
+                raise Forbidden("it was not told")
         elif case.verb in _LOCKS:
             path, how = _LOCKS[case.verb]
             self.lock(case.path + path, who=case.who, **how)
@@ -284,8 +317,12 @@ _LOCKS: dict[str, tuple[str, dict[str, Any]]] = {
     "lock-subtree": ("/a/d/t", {"subtree": True}),
     "lock-subtree-shared": ("/a/d/t", {"subtree": True, "mode": "shared"}),
 }
-READS = frozenset(_LOCKS) | frozenset(_READS) | frozenset(LOOKING)
-VERBS = READS | frozenset(CHANGES) | frozenset(_TREES) | frozenset(_ATTACHED)
+#: From where a lock on a file is looked for.
+_LISTED = {"list-locks": "/a/d/f", "list-locks-below": "/a/d", "list-locks-from-afar": ""}
+#: Files that have what a new one is made of.
+_BASES = {"base": "/a/d/f", "base-behind-symlink": "/a/d/s"}
+READS = frozenset(_LOCKS) | frozenset(_READS) | frozenset(LOOKING) | frozenset(_LISTED)
+VERBS = READS | frozenset(CHANGES) | frozenset(_TREES) | frozenset(_ATTACHED) | frozenset(_BASES)
 
 
 def _in_the_log(tx: Tx, who: Person, path: str, wanted: str) -> bool:

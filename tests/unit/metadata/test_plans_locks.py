@@ -16,10 +16,12 @@ from cairnfs.errors import Deadlock, Locked
 from cairnfs.metadata.databases.postgres import PostgresDatabase, PostgresTx
 from cairnfs.metadata.databases.seam import Row
 from cairnfs.metadata.databases.sqlite import MEMORY, SqliteDatabase, SqliteTx
+from cairnfs.metadata.ops.locks import list as list_locks
 from cairnfs.metadata.ops.locks import promote
 from cairnfs.metadata.ops.locks.standing import standing
 from cairnfs.metadata.ops.sessions import EndSession
 from cairnfs.testing.ledger import NEVER_LATE, Ledger, link, mkdir, write
+from cairnfs.wire.locks import ListLocksRequest
 from tests.unit.metadata.holders import Holder, break_lock
 
 LOCKS = 20_000
@@ -54,6 +56,9 @@ def lock(ledger: Ledger) -> None:
     with suppress(Locked):
         dee.ask("/d/f")
     ledger.read(lambda tx: standing(tx, bob.person, waits.lock, bob.proof(waits.lock).token))
+    for path in ("/", "/d", "/d/f", "/o/f"):
+        listed(ledger, ann, path=path, limit=3)
+    listed(ledger, ann, broken=True)
     ann.ask("/d/f", "/d/f", shared=True)
     ann.release()
     bob.release(waits.lock)
@@ -63,6 +68,12 @@ def lock(ledger: Ledger) -> None:
     Holder(ledger).ask("/d/f", wait=True)
     break_lock(ledger, readers[0].lock)
     ledger.do(EndSession(bob.session, bob.person.user_id, deadline=NEVER_LATE))
+
+
+def listed(ledger: Ledger, holder: Holder, **asked: Any) -> None:
+    """A page of locks."""
+    request = ListLocksRequest(**asked)
+    ledger.read(lambda tx: list_locks.page(tx, holder.person, request))
 
 
 def test_sqlite_scans_no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
