@@ -22,10 +22,11 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 _SESSION = re.compile(r"(<!-- session:[^\n]*-->\n```console\n)(.*?)(```\n<!-- /session -->)", re.DOTALL)
 _PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
-#: What differs from run to run: ports, times, who runs it, widths of columns.
+#: What differs from run to run: ports, times, who runs it and where, widths of columns.
 _VARYING = (
     (re.compile(r"127\.0\.0\.1:\d+"), "127.0.0.1:PORT"),
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "TIME"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?"), "TIME"),
+    (re.compile(r"\S+ cairn lock \d+"), "HOST cairn lock PID"),
     (re.compile(r"\bin \d+(\.\d+)? s"), "in N s"),
     (re.compile(rf"\b({re.escape(getpass.getuser())}|root)\b"), "USER"),
     # A fileserver that just came back is compared in the background; until then its groups are dirty.
