@@ -53,8 +53,8 @@ def test_so_do_they_where_everything_is_too_much_for_one_page(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for where, name, small in (
-        (promote, "_PAGE", 1), (promote, "_MORE", 1), (promote, "_MANY", 1), (promote, "_AT_ONCE", 2),
-        (locks, "_AT_ONCE", 2), (acquire, "_SOME", 0), (acquire, "_FEW", 0),
+        (promote, "_PAGE", 1), (promote, "_MORE", 1), (promote, "_MANY", 2), (promote, "_MANY_KEYS", 9),
+        (promote, "_AT_ONCE", 2), (locks, "_AT_ONCE", 2), (acquire, "_SOME", 0), (acquire, "_FEW", 0),
     ):  # fmt: skip
         monkeypatch.setattr(where, name, small)
     run_some(range(seed, seed + 2), 200)
