@@ -53,14 +53,15 @@ async def test_what_is_no_id(here: LockDoor, field: str, value: str) -> None:
 
 async def test_messages_of_another_shape(here: LockDoor) -> None:
     said = await asking(here, "ann", FILE)
-    for wrong in (
+    shapes: list[dict[str, Any]] = [
         {"paths": []},
         {"paths": "x"},
         {"mode": "mine"},
         {"subtree": 1},
         {"deadline_ms": 0},
         {"token": None},
-    ):
+    ]
+    for wrong in shapes:
         await here.refuses("bad_request", locks.ACQUIRE_LOCK, "ann", {**said, **wrong})
     await here.refuses("bad_request", locks.LOCK_EVENTS, "ann", {"session": said["session"], "since": -1})
     await here.refuses("bad_request", locks.WAIT_LOCK, "ann", {"token": WRONG, "timeout_ms": -1}, lock=1)

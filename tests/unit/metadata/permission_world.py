@@ -221,8 +221,8 @@ class World:
         elif case.verb in _LISTED:
             with self.locked(f"{case.path}/a/d/f"):
                 request = ListLocksRequest(path=case.path + _LISTED[case.verb])
-                told = self.ledger.read(lambda tx: list_locks.page(tx, self.people[case.who], request)).locks
-            if [one.path for item in told for one in item.paths] != [f"{case.path}/a/d/f"]:
+                page = self.ledger.read(lambda tx: list_locks.page(tx, self.people[case.who], request))
+            if [one.path for item in page.locks for one in item.paths] != [f"{case.path}/a/d/f"]:
                 raise Forbidden("it was not told")
         elif case.verb in _LOCKS:
             path, how = _LOCKS[case.verb]

@@ -246,8 +246,8 @@ def test_pages_of_what_nobody_may_see_say_that_there_is_more(world: World) -> No
 
 
 def test_a_page_costs_the_same_however_many_there_are(world: World) -> None:
-    def statements() -> int:
-        def count(tx: Any) -> int:
+    def statements() -> list[str]:
+        def count(tx: Any) -> list[str]:
             counting = Counting(tx)
             lists.page(counting, world.bob, ListLocksRequest(path="/all"))
             return counting.statements
