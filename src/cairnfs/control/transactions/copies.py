@@ -34,6 +34,7 @@ from cairnfs.errors import (
 from cairnfs.ids import InodeId
 from cairnfs.metadata import replies
 from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.guard import ahead
 from cairnfs.metadata.ops import copy_tree, detached
 from cairnfs.metadata.ops.copy_tree import Asked, Begun
 from cairnfs.metadata.ops.detached import AttachCopy, BeginCopy, CopyPage
@@ -156,6 +157,7 @@ class CopyRoutes:
 
     async def _copy(self, running: _Running) -> CopyReply:
         asker, asked, key, _ = running.order
+        await self._driver.read(lambda tx: ahead.look(tx, asker, asked.target, running.locks))
         begun = await self._started(running, asker, asked)
         try:
             counts = await self._fill(running, begun)

@@ -6,6 +6,7 @@
     meeting    held locks that the change meets, and that it does not show
     refusal    telling whoever is refused whose turn to wait for
     rekeying   requests go on to mean what their names lead to now
+    ahead      before the clock: whether what takes long to prepare would be refused
 
 What belongs here: that order. What was changed is read from the journal (`state/touched`), so that no verb
 can forget to ask. What does not: asking for locks and giving them up (`ops/locks`). While no lock is there
