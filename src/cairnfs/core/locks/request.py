@@ -71,19 +71,16 @@ class Spot:
     above: tuple[InodeId, ...] = ()
     around: frozenset[InodeId] = frozenset()
 
-    def all_keys(self) -> Iterator[Key]:
-        """All that a request for it has."""
-        if self.name is not None:
-            yield self.name
-        if self.inode is not None:
-            yield self.inode
-        for directory in {*self.above, *self.around}:
-            yield Key(directory, BELOW)
-
 
 def keys_of(spots: Iterable[Spot]) -> frozenset[Key]:
     """The keys of a request for these."""
-    return frozenset(key for spot in spots for key in spot.all_keys())
+    keys: set[Key] = set()
+    directories: set[InodeId] = set()
+    for spot in spots:
+        keys.update(key for key in (spot.name, spot.inode) if key is not None)
+        directories.update(spot.above)
+        directories.update(spot.around)
+    return frozenset(keys.union(Key(directory, BELOW) for directory in directories))
 
 
 def points(keys: Iterable[Key]) -> list[Key]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cairnfs.core.locks.request import Owner, Request
+from cairnfs.core.locks.request import Owner, Request, keys_of
 from cairnfs.core.locks.table import Table
 from cairnfs.errors import Deadlock, Locked, NotSoleHolder
 from tests.unit.core.locks.toy import Toy
@@ -48,9 +48,7 @@ class Play:
     def ask(self, who: Owner, paths: list[str], words: list[str], *, wait: bool) -> str:
         exclusive, subtree = "shared" not in words, "subtree" in words
         spots = [self.tree.spot(path) for path in paths]
-        asked = Request(
-            10**9, who, exclusive, subtree, frozenset(key for spot in spots for key in spot.all_keys())
-        )
+        asked = Request(10**9, who, exclusive, subtree, keys_of(spots))
         try:
             request = self.table.ask(who, spots, exclusive=exclusive, subtree=subtree, wait=wait)
         except Locked:
