@@ -127,11 +127,13 @@ class Turn:
         """Around the lock and its body: how it ended, where it did so before its time."""
         try:
             yield
-        except PASSING as error:
+        except CairnError as error:
             if self.proof is not None:
                 self.book.lost(self.name, error, self.witness.side(error))
             else:
                 self.book.gave_up(self.name, error)
+            if not isinstance(error, PASSING):
+                raise
 
     @contextmanager
     def trying(self, attempt: str) -> Iterator[None]:
@@ -156,6 +158,8 @@ class Worker:
         self.dice = dice
         self.witness = witness
         self.turns = 0
+        #: How often it takes its time.
+        self.slow = 0.0
 
     async def work(self, stop: asyncio.Event) -> None:
         """One turn after the other."""
@@ -258,5 +262,5 @@ class Worker:
         return stands.fence == turn.proof.fence
 
     async def dawdle(self) -> None:
-        """Be in the middle of it for a while."""
-        await asyncio.sleep(self.dice.random() * 0.004)
+        """Be in the middle of it for a while, now and then for long."""
+        await asyncio.sleep(0.2 if self.dice.random() < self.slow else self.dice.random() * 0.004)

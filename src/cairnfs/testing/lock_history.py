@@ -122,7 +122,15 @@ class Seen(Event, frozen=True, kw_only=True):
     session: str
 
 
-AnyEvent = Asked | Granted | Gave_up | Releasing | Lost | Sent | Committed | Refused | Befell | Seen
+class Breaking(Event, frozen=True, kw_only=True):
+    """Somebody is about to break this lock, whose holder may not know for a while."""
+
+    lock: int
+
+
+AnyEvent = (
+    Asked | Granted | Gave_up | Releasing | Lost | Sent | Committed | Refused | Befell | Seen | Breaking
+)
 
 
 class LockBook:
@@ -133,7 +141,7 @@ class LockBook:
     """
 
     def __init__(self, file: Path, process: str) -> None:
-        self._process = process
+        self.process = process
         self._clock = SystemClock()
         self._out = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
@@ -182,6 +190,10 @@ class LockBook:
         """To be called before a signal is sent that stops a process, after one that wakes it."""
         self._write(Befell, whom=whom, fate=fate)
 
+    def breaking(self, lock: int) -> None:
+        """To be called before a lock is broken."""
+        self._write(Breaking, lock=lock)
+
     def seen(self, lock: int, session: str) -> None:
         """To be called by whoever looks at the cluster's own list of locks."""
         self._write(Seen, lock=lock, session=session)
@@ -191,7 +203,7 @@ class LockBook:
         os.close(self._out)
 
     def _write(self, kind: type[AnyEvent], **told: Any) -> None:
-        event = kind(at_s=self._clock.boottime(), **{"process": self._process, **told})
+        event = kind(at_s=self._clock.boottime(), **{"process": self.process, **told})
         os.write(self._out, msgspec.json.encode(event) + b"\n")
 
 

@@ -15,6 +15,7 @@ from cairnfs.testing.lock_history import (
     AnyEvent,
     Asked,
     Befell,
+    Breaking,
     Change,
     Committed,
     Gave_up,
@@ -123,8 +124,11 @@ class Story:
         #: When the control plane began, or went on.
         self.began_s: list[float] = []
         self._of_process: dict[str, list[Holding]] = defaultdict(list)
+        self._broken_s: dict[int, float] = {}
         for event in events:
             self._take(event)
+        for one in self.holdings.values():
+            one.may_end_s = min(one.may_end_s, self._broken_s.get(one.lock, NEVER_S))
 
     def grants(self) -> list[Grant]:
         """All grants, in the order of their fences."""
@@ -166,6 +170,8 @@ class Story:
                 self.attempts[event.attempt].refused = True
             case Befell():
                 self._befall(event)
+            case Breaking():
+                self._broken_s.setdefault(event.lock, event.at_s)
             case Seen():
                 self.seen.append(event)
 

@@ -11,6 +11,7 @@ from cairnfs.testing.lock_history import (
     AnyEvent,
     Asked,
     Befell,
+    Breaking,
     Change,
     Committed,
     Fate,
@@ -84,6 +85,9 @@ class Tale:
 
     def seen(self, session: str) -> None:
         self._add(Seen, "driver", lock=1, session=session)
+
+    def breaking(self, lock: int) -> None:
+        self._add(Breaking, "driver", lock=lock)
 
     def whole(self, who: str, number: int, *, thing: str = "x", mode: Mode = "exclusive") -> None:
         """One request from its beginning to its end."""
@@ -198,6 +202,16 @@ def test_different_things_at_once(tale: Tale, seed: int) -> None:
     for _ in range(20):
         who, thing = dice.choice((("a", "x"), ("b", "y")))
         tale.wrote(who, thing=thing)
+    assert tale.findings() == []
+
+
+def test_a_lock_is_broken_and_its_holder_hears_of_it_later(tale: Tale) -> None:
+    tale.asked("a")
+    tale.granted("a", 1)
+    tale.breaking(1)
+    tale.whole("b", 2)
+    tale.refused("a", tale.sent("a", happens=False))
+    tale.lost("a")
     assert tale.findings() == []
 
 
