@@ -1,108 +1,179 @@
-"""Grants of this process are told by the commit that made them; what came in between is looked for."""
+"""News of locks for many at once: one look for all of them, one waking for whom it concerns."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cairnfs.control.feed import Feed
-from cairnfs.control.locks.news import Follower, News
+from cairnfs.clock import SystemClock
+from cairnfs.control.locks.news import SWEEP_S, Follower, News, Waiter
+from cairnfs.errors import Busy, Unavailable
 from cairnfs.ids import SessionId
-from cairnfs.metadata.driver import CommitEvent, Driver
-from cairnfs.metadata.rows.clock import ClockRow
-from cairnfs.metadata.rows.grants import Grant
+from cairnfs.metadata.databases.seam import Tx
+from cairnfs.metadata.databases.sqlite import SqliteDatabase
+from cairnfs.metadata.driver import Driver
 from cairnfs.testing.clock import ManualClock
+from cairnfs.wire.auth import TokenReply
+from tests.unit.control.locks.asking import Client
+from tests.unit.control.plane import Plane, empty_file, plane
 
-SESSION = SessionId("a" * 32)
+PATH = "/home/ann/f"
+MANY = 1_000
 
 
-class Scene:
-    """News over a clock row and the locks that are held, by their fences."""
+class CountedReads:
+    """A driver whose reads are counted, and fail while they are told to."""
 
-    def __init__(self) -> None:
-        self.row = ClockRow(**dict.fromkeys(ClockRow.columns(), 1))  # type: ignore[arg-type]
-        self.held: dict[int, Grant] = {}
-        self.looks = 0
-        self.tell: Callable[[ClockRow, CommitEvent | None], None] = lambda _, __: None
-        self.news = News(cast(Driver, self), cast(Feed, self), ManualClock())
+    def __init__(self, driver: Driver) -> None:
+        self.count = 0
+        self.failing = False
+        self._driver = driver
 
-    @contextmanager
-    def following(self, tell: Callable[[ClockRow, CommitEvent | None], None]) -> Iterator[None]:
-        """As the feed."""
-        self.tell = tell
-        yield
-
-    async def read(self, look: Callable[[Any], Any]) -> Any:
-        """As the driver."""
-        self.looks += 1
-        return look(self)
-
-    def rows(self, sql: str, *args: Any) -> list[Any]:
-        """As a tx: grants after a fence."""
-        assert "FROM lock WHERE fence > ?" in sql, sql
-        return [tuple(self.held[fence]) for fence in sorted(self.held) if fence > args[0]]
-
-    def rows_given(self, sql: str, columns: str, given: Any, *args: Any) -> list[Any]:
-        """Nobody ended."""
-        return (
-            [(SESSION, 1, "", 1, 1, 1, 1)] if "FROM {given} AS g CROSS JOIN session" in sql else list(given)
-        )
-
-    def grant(self, lock: int, *, here: bool) -> None:
-        """A process grants a lock; this one, or another one that it hears of later."""
-        before = self.row
-        self.row = replace(before, fence=before.fence + 1)
-        granted = self.held[self.row.fence] = Grant(lock, SESSION, self.row.fence)
-        if here:
-            self.tell(self.row, CommitEvent(before, self.row, (granted,)))
+    async def read(self, function: Callable[[Tx], Any]) -> Any:
+        self.count += 1
+        if self.failing:
+            raise Busy("the database is away")
+        return await self._driver.read(function)
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
-    made = Scene()
-    monkeypatch.setattr("cairnfs.control.locks.news.clock_row.read", lambda _: made.row)
-    return made
+async def cluster(tmp_path: Path) -> AsyncIterator[Plane]:
+    clock = ManualClock()
+    with closing(SqliteDatabase(tmp_path / "cairn.sqlite", clock)) as database:
+        async with plane(database=database, clock=clock) as made:
+            yield made
 
 
-async def _settled(scene: Scene, follower: Follower) -> None:
-    """The first look is over: whoever follows is to read by themselves what was before."""
-    await _until(lambda: scene.looks > 0 and follower.behind)
-    follower.behind = False
+@pytest.fixture
+def reads(cluster: Plane, monkeypatch: pytest.MonkeyPatch) -> CountedReads:
+    counted = CountedReads(cluster.app.driver)
+    monkeypatch.setattr(cluster.app.news, "_driver", counted)
+    return counted
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    for _ in range(10_000):
-        if condition():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never came to that")
+@pytest.fixture
+async def ann(cluster: Plane) -> TokenReply:
+    user = await cluster.signup("ann")
+    await cluster.commit(user.token, empty_file(PATH))
+    return user
 
 
-async def test_a_commit_tells_its_grants_and_nobody_looks(scene: Scene) -> None:
-    with scene.news.following(SESSION) as follower:
-        await _settled(scene, follower)
-        looks = scene.looks
-        scene.grant(7, here=True)
-        scene.grant(8, here=True)
-        assert [(one.lock, one.fence) for one in follower.grants] == [(7, 2), (8, 3)]
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert scene.looks == looks
-    await scene.news.close()
+async def pass_time(cluster: Plane, seconds: float) -> None:
+    end = cluster.clock.monotonic() + seconds
+    while cluster.clock.monotonic() < end - 1e-9:
+        await cluster.clock.run(0.05)
+        await SystemClock().sleep(0.003)
 
 
-async def test_after_a_grant_elsewhere_it_is_looked_and_all_is_told_once_in_order(scene: Scene) -> None:
-    with scene.news.following(SESSION) as follower:
-        await _settled(scene, follower)
-        scene.grant(7, here=False)
-        scene.grant(8, here=True)
-        assert not follower.grants, "what came before is not known yet"
-        await _until(lambda: len(follower.grants) == 2)
-        scene.grant(9, here=True)
-        assert [(one.lock, one.fence) for one in follower.grants] == [(7, 2), (8, 3), (9, 4)]
-    await scene.news.close()
+async def woken(listener: Waiter | Follower) -> bool:
+    """Whether there is news, without waiting for some."""
+    task = asyncio.ensure_future(listener.wait(1e6))
+    for _ in range(20):
+        await SystemClock().sleep(0.005)
+        if task.done():
+            return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
+
+
+async def test_however_many_wait_one_look_a_second_is_for_all(
+    cluster: Plane, ann: TokenReply, reads: CountedReads
+) -> None:
+    client, news = await Client.begin(cluster, ann), cluster.app.news
+    with ExitStack() as listening:
+        for _ in range(MANY):
+            listening.enter_context(news.waiting(1))
+            listening.enter_context(news.following(SessionId(client.session.session)))
+        await pass_time(cluster, 10 * SWEEP_S)
+        assert 5 <= reads.count <= 13
+
+
+async def test_of_a_thousand_only_whom_it_concerns_are_woken(cluster: Plane, ann: TokenReply) -> None:
+    holder, next_one, news = (
+        await Client.begin(cluster, ann),
+        await Client.begin(cluster, ann),
+        cluster.app.news,
+    )
+    held, asked = await holder.lock(PATH), await next_one.lock(PATH)
+    others = [await next_one.lock(PATH) for _ in range(20)]
+    with ExitStack() as listening:
+        waiters = [listening.enter_context(news.waiting(one.lock)) for one in others * (MANY // 20)]
+        mine = listening.enter_context(news.waiting(asked.lock))
+        await pass_time(cluster, 2 * SWEEP_S)
+        for one in (mine, *waiters):
+            await one.wait(0)  # at first everybody looks for themselves
+        await holder.release(held.lock)
+        assert await woken(mine)
+        assert mine.granted is not None
+        assert mine.granted.lock == asked.lock
+        await pass_time(cluster, SWEEP_S)
+        assert all(one.granted is None for one in waiters)
+        assert not await woken(waiters[0])
+
+
+async def test_nobody_looks_while_nobody_waits(cluster: Plane, ann: TokenReply, reads: CountedReads) -> None:
+    client, news = await Client.begin(cluster, ann), cluster.app.news
+    await pass_time(cluster, 5)
+    assert reads.count == 0
+    with news.waiting(1):
+        await pass_time(cluster, 1)
+    await pass_time(cluster, 3 * SWEEP_S)
+    count = reads.count
+    await client.lock(PATH)
+    await pass_time(cluster, 10)
+    assert reads.count == count
+    assert cluster.clock.sleepers == 0
+
+
+async def test_who_comes_while_nobody_waited_is_told_too(cluster: Plane, ann: TokenReply) -> None:
+    """The loop that looks has ended, or is about to, or has just begun."""
+    holder, waiter, news = (
+        await Client.begin(cluster, ann),
+        await Client.begin(cluster, ann),
+        cluster.app.news,
+    )
+    held = await holder.lock(PATH)
+    for pause_s in (0.0, 0.1, 0.9 * SWEEP_S, SWEEP_S, 1.1 * SWEEP_S, 3 * SWEEP_S):
+        asked = await waiter.lock(PATH)
+        with news.waiting(asked.lock) as listener:
+            await holder.release(held.lock)
+            assert await woken(listener), pause_s
+        held, holder, waiter = asked, waiter, holder
+        await pass_time(cluster, pause_s)
+
+
+async def test_a_database_that_is_away_for_a_while_loses_no_news(
+    cluster: Plane, ann: TokenReply, reads: CountedReads
+) -> None:
+    holder, waiter, news = (
+        await Client.begin(cluster, ann),
+        await Client.begin(cluster, ann),
+        cluster.app.news,
+    )
+    held, asked = await holder.lock(PATH), await waiter.lock(PATH)
+    with news.waiting(asked.lock) as listener:
+        reads.failing = True
+        await pass_time(cluster, 2)
+        await holder.release(held.lock)
+        await pass_time(cluster, 2)
+        assert not await woken(listener)
+        reads.failing = False
+        await pass_time(cluster, 1)
+        assert await woken(listener)
+
+
+async def test_nobody_waits_at_a_process_that_stops(cluster: Plane, ann: TokenReply) -> None:
+    news: News = cluster.app.news
+    with news.waiting(1) as waiter, news.following(SessionId("1" * 32)) as follower:
+        await cluster.app.stop()
+        for one in (waiter, follower):
+            with pytest.raises(Unavailable, match="stopping"):
+                await one.wait(60)
+    with news.waiting(1) as waiter, pytest.raises(Unavailable, match="stopping"):
+        await waiter.wait(0)
