@@ -17,7 +17,7 @@ from cairnfs.client.locks.held import Holding, Keeper
 from cairnfs.client.locks.release import HURRY_S
 from cairnfs.client.retry import persist
 from cairnfs.client.session import Hold
-from cairnfs.errors import CairnError, Internal, Locked, OutcomeUnknown, SessionEnded, Unavailable
+from cairnfs.errors import CairnError, Deadlock, Internal, Locked, OutcomeUnknown, SessionEnded, Unavailable
 from cairnfs.net.deadlines import within
 from cairnfs.wire import names
 from cairnfs.wire.endpoints.locks import ACQUIRE_LOCK
@@ -88,10 +88,24 @@ class _Request:
             if reply.state == "held":
                 grants.know(reply.fence)
                 return _grant_of(reply)
+            self._require_other(reply)
             coming = grants.wait(reply.lock, self._request.token)
         if self._asked.tell is not None:
             self._asked.tell(reply)
         return await self._wait(grants, coming, reply.holder, until)
+
+    def _require_other(self, reply: LockReply) -> None:
+        """Raises Deadlock where it would wait for a lock under which somebody else has begun this.
+
+        The cluster does not know that they wait for it in turn: a parent for its child process.
+        """
+        given = {proof.lock for proof in self._desk.here.given()}
+        if reply.holder is not None and reply.holder.lock in given:
+            raise Deadlock(
+                f"in the way of {self._asked.name} is lock {reply.holder.lock},"
+                " under which this is done already",
+                hint="commit under the lock that was given, or ask without it (CAIRN_LOCK, Cairn-Lock)",
+            )
 
     async def _ask(self) -> LockReply:
         control = self._desk.control

@@ -44,6 +44,11 @@ class LocksHere:
         """The locks of this process that are held here."""
         return held.own(held.here(self.circle))
 
+    def given(self) -> list[LockProof]:
+        """Proofs of locks that somebody else holds, and lets this be done under."""
+        others = (one.proof for one in held.here(self.circle) if not held.own([one]))
+        return [*self.inherited, *others]
+
     def check(self) -> None:
         """Raises LockLost where a lock that is held here is lost."""
         if held.anything_here():
