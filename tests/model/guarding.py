@@ -10,6 +10,7 @@ each step the whole store is verified. What does not: single rules (`unit/metada
 from __future__ import annotations
 
 import random
+import secrets
 from collections import Counter
 from typing import Any
 
@@ -261,16 +262,30 @@ class Story:
         )
 
     def batch(self) -> None:
-        """Several in one tx leave what is locked as it was."""
+        """Several in one tx leave what is locked as it was, by one before them in the same tx, too."""
         asked: list[Any] = []
         for _ in range(self.rng.randint(2, 4)):
             holder = self.rng.choice(self.holders)
             asked.append(self.prepared(self.held(holder) if self.rng.random() < 0.7 else []))
         locks, pictures = self.locks(), [self.picture()]
+        holder, token, path = (
+            self.rng.choice(self.holders),
+            secrets.token_hex(16),
+            self.some_path(pictures[0]),
+        )
+        try:
+            spot = pictures[0].at(path.encode())
+        except KeyError:
+            return
+        asked.insert(0, holder.asking(path, subtree=self.rng.random() < 0.3, follow=False, token=token))
 
         outcomes = self.ledger.batch(asked)
         pictures.append(self.picture())
-        shown = {proof.lock for one in asked for proof in one.locks.proofs}
+        shown = {proof.lock for one in asked[1:] for proof in one.locks.proofs}
+        if not isinstance(outcomes[0], CairnError):
+            reply = holder.keep(outcomes[0], token)
+            self.spots[reply.lock] = (spot,)
+            locks = [one for one in self.locks() if one.number == reply.lock] + locks
         for one in locks:
             if one.fence and one.number not in shown:
                 assert not touches(one, *pictures), f"{one} was touched by {[a.wants() for a in asked]}"
