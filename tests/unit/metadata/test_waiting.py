@@ -59,3 +59,17 @@ def test_nobody_is_put_into_the_batch_of_one_so_large() -> None:
     waiting.put("huge", 50 * WEIGHT_MAX)
     waiting.put("large too", WEIGHT_MAX // 4)
     assert [waiting.take() for _ in range(3)] == [["large"], ["huge"], ["large too"]]
+
+
+def test_what_weighs_nothing_waits_for_one_batch_and_nobody_waits_for_ever_behind_it() -> None:
+    waiting: Waiting[str] = Waiting(batch_max=2)
+    for number in range(3):
+        waiting.put(f"small {number}", 1)
+    waiting.put("large", LARGE_FROM)
+    for number in range(5):
+        waiting.put(f"light {number}", 0)
+    batches = [waiting.take() for _ in range(6)]
+    assert batches[::2] == [["light 0", "light 1"], ["light 2", "light 3"], ["light 4"]]
+    assert batches[1::2] == [["large"], ["small 0", "small 1"], ["small 2"]]
+    waiting.put("light 5", 0)
+    assert waiting.take() == ["light 5"]
