@@ -184,6 +184,25 @@ def test_a_frozen_holder_cannot_write_and_finds_out(quick: Person, tmp_path: Pat
     assert quick.does("cat", "/stale").text == "next\n"
 
 
+def test_whoever_is_locked_out_by_the_own_caller_is_told_at_once(quick: Person) -> None:
+    status, _, err = ended(sh(quick, "/own", f"{CAIRN} lock /own -- true"))
+    assert status == 5
+    assert "under which this is done already" in err
+    # Only the caller's way is known: others may end some time.
+    with holding(quick, "/own"):
+        quick.fails(5, "lock", "/own", "--wait", "0.1", "--", "true")
+
+
+def test_the_command_of_a_killed_holder_ends_with_it(quick: Person, tmp_path: Path) -> None:
+    with sh(quick, "/orphan", f"{BEATING} {tmp_path}/beats") as process:
+        eventually(lambda: beats(tmp_path / "beats"))
+        killed_at = time.monotonic()
+        process.kill()
+        eventually(lambda: time.monotonic() - beats(tmp_path / "beats")[-1] > 0.3, "the command's end")
+        assert beats(tmp_path / "beats")[-1] - killed_at < LEASE_S - 1
+        ended(process)
+
+
 def test_the_lock_of_a_killed_holder_is_free_after_its_lease(quick: Person) -> None:
     with holding(quick, "/killed") as holder:
         began = time.monotonic()

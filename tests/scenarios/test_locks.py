@@ -139,8 +139,8 @@ def test_ctrl_c_while_waiting_leaves_the_line(ann: Person, bob: Person, place: s
         put = bob.start("put", "-", f"{place}/f", "--wait", "60")
         queued(ann, place, 1)
         put.send_signal(signal.SIGINT)
-        _, err = put.communicate(timeout=PATIENCE_S)
-        assert put.returncode == 130, err
+        _, complaint = put.communicate(timeout=PATIENCE_S)
+        assert put.returncode == 130, complaint
         queued(ann, place, 0)
     assert bob.does("cat", f"{place}/f").text == "ann's\n"
 

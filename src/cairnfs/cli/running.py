@@ -20,6 +20,7 @@ from typing import Protocol
 from cairnfs.cli import exits
 from cairnfs.cli.attention import Attention
 from cairnfs.cli.terminal import Terminal, fully_used
+from cairnfs.cli.watchdog import Watchdog
 from cairnfs.clock import Clock
 from cairnfs.core.leases import LeaseTimes
 from cairnfs.errors import BadRequest
@@ -92,9 +93,10 @@ def run(
     terminal = Terminal()
     try:
         running = _Running(_spawned(arguments, environ), lease, attention, terminal, clock)
-        if fully_used():
-            terminal.give(running.group)
-        return running.to_its_end()
+        with Watchdog(running.group, lease.times.grace_ms / 1000):
+            if fully_used():
+                terminal.give(running.group)
+            return running.to_its_end()
     finally:
         terminal.close()
 
@@ -108,6 +110,15 @@ def _spawned(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         missing = isinstance(error, FileNotFoundError)
         status = exits.NO_COMMAND if missing else exits.NOT_RUNNABLE
         raise NotRun(status, (error.strerror or "cannot be run").lower()) from error
+
+
+def group_lives(group: int) -> bool:
+    """Whether any process is in this group, and may be sent signals."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 class _Running:
@@ -145,17 +156,9 @@ class _Running:
         if self._status is None:
             return False
         # What it left running must not go on without the lock; a command that ended by itself may leave it.
-        return self._told_at is None or not self._group_lives()
-
-    def _group_lives(self) -> bool:
-        assert self._told_at is not None
-        if self._clock.monotonic() >= self._told_at + self._lease.times.grace_ms / 1000 + _KILLED_S:
-            return False
-        try:
-            os.killpg(self.group, 0)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
+        if self._told_at is None or not group_lives(self.group):
+            return True
+        return self._clock.monotonic() >= self._told_at + self._lease.times.grace_ms / 1000 + _KILLED_S
 
     def _end_in_time(self) -> None:
         """Tell it to end when that is due, and kill it when that was in vain."""

@@ -35,7 +35,10 @@ class Terminal:
         return self._foreground() == os.getpgrp()
 
     def give(self, group: int) -> bool:
-        """Hand it to a group of processes, if it is ours. Whether it was."""
+        """Hand it to a group of processes, if it is ours. Whether the group has it now."""
+        if self._given == group and self._foreground() == group:
+            # It was stopped for reading while it was handed over.
+            return True
         if not self.is_ours():
             return False
         self._set(group)

@@ -16,6 +16,7 @@ import pytest
 
 from cairnfs.cli import running
 from cairnfs.cli.attention import Attention
+from cairnfs.cli.watchdog import Watchdog
 from cairnfs.clock import SystemClock
 from cairnfs.core.leases import LeaseTimes
 
@@ -168,6 +169,32 @@ def test_a_program_without_a_form_is_not_runnable(attention: Attention, tmp_path
     with pytest.raises(running.NotRun) as refusal:
         running.run([str(odd)], os.environ, Leased(), attention, SystemClock())
     assert refusal.value.status == 126
+
+
+def test_the_watchdog_ends_a_group_whose_holder_is_killed(tmp_path: Path) -> None:
+    holder = f"""
+import os, signal, sys
+from cairnfs.cli.watchdog import Watchdog
+script = "trap '' TERM; touch {tmp_path}/ready; while :; do echo >> {tmp_path}/written; sleep 0.02; done"
+group = os.posix_spawnp("sh", ["sh", "-c", script], os.environ, setpgroup=0)
+with Watchdog(group, 0.2):
+    print(group, flush=True)
+    os.waitpid(group, 0)
+"""
+    with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        group = int(process.stdout.readline())
+        soon(tmp_path / "ready")
+        process.kill()
+    end = time.monotonic() + PATIENCE_S
+    while running.group_lives(group):
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.02)
+
+
+def test_a_watchdog_that_was_killed_is_not_missed() -> None:
+    with Watchdog(os.getpgrp(), 1.0) as watchdog:
+        os.kill(watchdog.pid, signal.SIGKILL)
 
 
 def test_handlers_are_as_they_were_afterwards() -> None:
