@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -11,12 +12,17 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.clock import SystemClock
 from cairnfs.control.locks import events, news
-from cairnfs.metadata.databases.seam import Database
+from cairnfs.control.locks.events import GrantStreams
+from cairnfs.ids import SessionId
+from cairnfs.metadata.databases.seam import Database, Tx
+from cairnfs.metadata.driver import Driver
+from cairnfs.metadata.rows import sessions
 from cairnfs.net.event_stream import EventStream
+from cairnfs.net.serving import Caller, Context, Event
 from cairnfs.wire import codec
 from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.events import HEARTBEAT_S
-from cairnfs.wire.locks import LOCK_EVENT, LockEvent, LockReply
+from cairnfs.wire.locks import LOCK_EVENT, LockEvent, LockEventsRequest, LockReply
 from tests.unit.control.locks.asking import Client
 from tests.unit.control.plane import Plane, empty_file, plane
 
@@ -109,6 +115,47 @@ async def test_a_slow_reader_is_told_everything_that_is_held_still(cluster: Plan
         first = await client.lock("/home/ann/first")
         held = [await client.lock(f"/home/ann/{number}") for number in range(30)]
         assert [await told(stream) for _ in range(31)] == [granted(one) for one in (first, *held)]
+
+
+class LateDriver:
+    """A driver whose reads are followed by something before their answer is used."""
+
+    def __init__(self, driver: Driver, then: Callable[[], Awaitable[None]]) -> None:
+        self._driver = driver
+        self._then = then
+
+    async def read(self, function: Callable[[Tx], Any]) -> Any:
+        found = await self._driver.read(function)
+        await self._then()
+        return found
+
+
+async def test_what_is_granted_while_a_page_is_read_comes_after_it(cluster: Plane, ann: TokenReply) -> None:
+    client = await Client.begin(cluster, ann)
+    held = [await client.lock("/home/ann/0")]
+
+    async def grant_one_more() -> None:
+        if len(held) < 4:
+            held.append(await client.lock(f"/home/ann/{len(held)}"))
+            await SystemClock().sleep(0.05)  # threads have time to tell of it: what comes is no less right
+
+    late = cast(Driver, LateDriver(cluster.app.driver, grant_one_more))
+    with cluster.app.news.following(SessionId("1" * 32)):
+        await cluster.clock.run(2.0)
+        streams = GrantStreams(late, cluster.app.news, cluster.clock)
+        session = SessionId(client.session.session)
+        [row] = (await cluster.app.driver.read(lambda tx: sessions.find(tx, [session]))).values()
+        caller = Caller(row.user_id, "ann", "user", 2**62)
+        context = Context(caller, {}, "x", cluster.clock.monotonic() + 60, {}, "", None)
+        given = await streams.events(context, LockEventsRequest(session=session))
+        found: list[LockEvent] = []
+        async with asyncio.timeout(10):
+            async for item in given.items:
+                if isinstance(item, Event):
+                    found.append(codec.decode(LockEvent, item.data))
+                if len(found) == 3:
+                    break
+        assert found == [granted(one) for one in held[:3]]
 
 
 async def test_it_says_that_it_lives(cluster: Plane, ann: TokenReply) -> None:

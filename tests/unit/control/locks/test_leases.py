@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.clock import SystemClock
 from cairnfs.control.feed import LOOK_EVERY_S
+from cairnfs.control.locks import news
 from cairnfs.core.leases import LeadTimes, LeaseTimes, Times
 from cairnfs.metadata.databases.postgres import PostgresDatabase
 from cairnfs.metadata.databases.seam import Database
@@ -45,7 +47,7 @@ async def pass_time(cluster: Plane, seconds: float) -> None:
             await asyncio.gather(*(cluster.app.driver.read(lambda tx: None) for _ in range(READERS)))
 
 
-async def until_done(cluster: Plane, task: asyncio.Future[LockReply], limit_s: float) -> float:
+async def until_done(cluster: Plane, task: asyncio.Future[Any], limit_s: float) -> float:
     """Seconds that pass until the task is done."""
     began = cluster.clock.monotonic()
     while not task.done():
@@ -264,6 +266,21 @@ async def test_a_waiter_at_one_process_is_told_of_a_release_at_another(two: tupl
         told = await poll
         async with asyncio.timeout(5):
             assert (await event).id == f"{told.incarnation}.{told.fence}"
+
+
+async def test_so_are_many_at_once(two: tuple[Plane, Plane]) -> None:
+    here, there = two
+    ann = await signed_up(here)
+    holder, waiter = await Client.begin(here, ann), await Client.begin(there, ann)
+    held = await holder.lock(PATH)
+    asked = [await waiter.lock(PATH, mode="shared") for _ in range(10)]
+    with patch.object(news, "PAGE", 3):
+        polls = [asyncio.create_task(waiter.wait(one.lock, 25.0)) for one in asked]
+        await pass_time(here, 1.0)
+        await holder.release(held.lock)
+        everybody = asyncio.ensure_future(asyncio.gather(*polls))
+        assert await until_done(there, everybody, 5.0) <= 2 * LOOK_EVERY_S
+        assert {one.state for one in await everybody} == {"held"}
 
 
 async def test_and_of_the_end_of_its_session_there(two: tuple[Plane, Plane]) -> None:

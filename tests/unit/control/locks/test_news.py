@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cairnfs.clock import SystemClock
-from cairnfs.control.locks.news import SWEEP_S, Follower, News, Waiter
+from cairnfs.control.locks.news import SOON_S, SWEEP_S, Follower, News, Waiter
 from cairnfs.errors import Busy, Unavailable
 from cairnfs.ids import SessionId
 from cairnfs.metadata.databases.seam import Tx
@@ -166,6 +166,24 @@ async def test_a_database_that_is_away_for_a_while_loses_no_news(
         reads.failing = False
         await pass_time(cluster, 1)
         assert await woken(listener)
+
+
+async def test_that_a_request_ended_is_told_before_the_next_sweep(cluster: Plane, ann: TokenReply) -> None:
+    holder, waiter = [await Client.begin(cluster, ann) for _ in range(2)]
+    await holder.lock(PATH)
+    took_s = 0.0
+    for _ in range(6):
+        asked = await waiter.lock(PATH)
+        with cluster.app.news.waiting(asked.lock) as listener:
+            await pass_time(cluster, 1.5 * SWEEP_S)
+            await listener.wait(0)
+            await waiter.release(asked.lock)
+            began = cluster.clock.monotonic()
+            told = asyncio.create_task(listener.wait(60))
+            while not told.done():
+                await pass_time(cluster, 0.05)
+            took_s += cluster.clock.monotonic() - began
+    assert took_s <= 6 * 2 * SOON_S
 
 
 async def test_nobody_waits_at_a_process_that_stops(cluster: Plane, ann: TokenReply) -> None:
