@@ -92,6 +92,7 @@ class Story:
         holder, rng = self.rng.choice(self.holders), self.rng
         tree = self.picture()
         paths = {self.some_path(tree) for _ in range(rng.choice([1, 1, 1, 2]))}
+        paths |= {"/"} if rng.random() < 0.04 else set()
         how = {"shared": rng.random() < 0.3, "subtree": rng.random() < 0.25, "wait": rng.random() < 0.6}
         try:
             spots = tuple(tree.at(path.encode()) for path in paths)
@@ -179,7 +180,7 @@ class Story:
             rename(path, other, replace=yes),
             rename(path, other),
             rename(path, other),
-            chattr(path, mode=rng.choice([0o700, 0o755]), follow=yes),
+            chattr(path if yes else rng.choice([path, "/"]), mode=rng.choice([0o700, 0o755]), follow=yes),
             setxattr(path, "user.a", b"%d" % rng.randrange(9)),
             copy(path, other, parents=yes),
         ]
