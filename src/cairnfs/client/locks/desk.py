@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from itertools import islice
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -42,6 +43,7 @@ class Desk:
         self._held: dict[Holding, None] = {}
         self._looking: asyncio.Task[None] | None = None
         self._looks: set[asyncio.Task[None]] = set()
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def grants(self, session: str) -> Grants:
         """Where grants of this session are waited for: sessions come one after the other."""
@@ -57,9 +59,12 @@ class Desk:
         owner = held.owner_here(self.here.circle, keeper) or held.new_owner()
         return self._keep(await acquire(self, asked, owner, keeper))
 
-    async def take_turn(self, asked: Asked) -> Holding:
-        """A lock on behalf of the body in which a commit is made, if there is one. Raises as `acquire`."""
-        owner = held.owner_here(self.here.circle, None) or held.new_owner()
+    def queue(self, owner: str) -> asyncio.Lock:
+        """For commits of one owner that wait for their turn: the cluster does not keep them apart."""
+        return self._queues.setdefault(owner, asyncio.Lock())
+
+    async def take_turn(self, asked: Asked, owner: str) -> Holding:
+        """A lock for a commit, which is `owner`'s. Raises as `acquire`."""
         return self._keep(await acquire(self, asked, owner, asyncio.current_task() or self))
 
     async def give_back(self, holding: Holding, *, hurry: bool = False) -> bool:

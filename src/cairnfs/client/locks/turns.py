@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING, TypeVar
 from cairnfs.client.locks import held
 from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.held import Holding
-from cairnfs.errors import BadRequest, Locked, LockLost
+from cairnfs.client.retry import Pauses
+from cairnfs.errors import BadRequest, Deadlock, Locked, LockLost
 from cairnfs.ids import Path
+from cairnfs.net.deadlines import within
 from cairnfs.wire.locks import LockProof
 
 if TYPE_CHECKING:
     from cairnfs.client.control import Control
+    from cairnfs.client.locks.desk import Desk
 
 A = TypeVar("A")
 
 #: So many locks in the way of one commit are waited for, one after the other.
 TURNS_MAX = 100
 _FOR_EVER = float("inf")
+_LONG_S = 365 * 24 * 3600.0
 
 #: How long each commit made here waits for its turn, in seconds; None: not at all.
 _limit: ContextVar[float | None] = ContextVar("cairn_waiting", default=None)
@@ -42,7 +46,7 @@ def waiting(files: object, seconds: float | None) -> Iterator[None]:
     """Commits in the body that a lock is in the way of wait for their turn: each so long, with None for ever.
 
     When its time is over, a commit is refused with Locked, as it would have been at once, and changed
-    nothing. Raises Deadlock where waiting for each other would never end.
+    nothing. Raises Deadlock where waiting would never end, because of locks that are held here.
     """
     if seconds is not None and not seconds >= 0:
         raise BadRequest("one's turn is waited for 0 seconds or longer")
@@ -74,39 +78,113 @@ async def in_turn(control: Control, send: Send[A]) -> A:
     desk = control.locks.desk
     if not limit_s or desk is None:
         return await _send(control, send, ())
-    until = control.clock.monotonic() + limit_s
-    taken: list[Holding] = []
-    ways: set[tuple[bytes, bool]] = set()
+    turns = _Turns(desk, control.clock.monotonic() + limit_s)
     try:
         while True:
             try:
-                return await _send(control, send, taken)
+                return await _send(control, send, turns.taken)
             except Locked as error:
-                left_s = until - control.clock.monotonic()
-                if error.where is None or left_s <= 0 or len(taken) >= TURNS_MAX:
-                    raise
-                way = (error.where, error.subtree)
-                if way in ways:
-                    # Its lock is shown, and does not help.
-                    raise
-                ways.add(way)
-                wait_s = None if left_s == _FOR_EVER else left_s
-                asked = Asked([Path(error.where)], subtree=error.subtree, follow=False, wait_s=wait_s)
-                taken.append(await desk.take_turn(asked))
+                await turns.wait(error)
             except LockLost:
                 # Nothing was changed. What was locked only for this can be locked again.
-                if control.clock.monotonic() >= until or not taken or control.locks.proofs():
+                if turns.is_over or not turns.taken or control.locks.proofs():
                     raise
-                await _release(control, taken)
-                taken.clear()
-                ways.clear()
+                await turns.begin_anew()
     except asyncio.CancelledError:
-        for holding in taken:
-            desk.give_back_later(holding)
-        taken.clear()
+        turns.drop()
         raise
     finally:
-        await _release(control, taken)
+        await turns.end()
+
+
+class _Turns:
+    """What one commit has waited for."""
+
+    def __init__(self, desk: Desk, until: float) -> None:
+        """`until` in seconds of the monotonic clock; infinity for ever."""
+        self.taken: list[Holding] = []
+        self._ways: dict[tuple[bytes, bool], None] = {}
+        self._pauses = Pauses(desk.clock, until - desk.clock.monotonic())
+        self._desk = desk
+        self._until = until
+        #: All that one commit waits for is one owner's: that of the body in which it is made, if there is
+        #: one. Else nobody could see that it waits in a circle.
+        self._owner = held.owner_here(desk.here.circle, None) or held.new_owner()
+        self._queue = desk.queue(self._owner)
+        self._first = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self._desk.clock.monotonic() >= self._until
+
+    async def wait(self, refused: Locked) -> None:
+        """Wait for the turn where a lock was in the way. Raises `refused` where that would not help."""
+        if refused.where is None or self.is_over:
+            raise refused
+        if not self._first and await self._become_first(refused):
+            return
+        way = (refused.where, refused.subtree)
+        if way in self._ways:
+            # Its lock is shown, and does not help: something else goes on there that ends by itself.
+            await self._pauses.after(refused)
+            return
+        if len(self._ways) >= TURNS_MAX:
+            raise refused
+        self._ways[way] = None
+        try:
+            await self._take([refused.where], subtree=refused.subtree)
+        except Deadlock:
+            if not self.taken:
+                raise
+            # Who holds nothing waits in no circle: so all at once.
+            await self.give_back()
+            await self._take([where for where, _ in self._ways], subtree=any(tree for _, tree in self._ways))
+
+    async def _become_first(self, refused: Locked) -> bool:
+        """Wait until no other commit of this owner waits. Whether one did, and may have been in the way."""
+        waited = self._queue.locked()
+        left_s = self._until - self._desk.clock.monotonic()
+        try:
+            async with within(self._desk.clock, min(left_s, _LONG_S)):
+                await self._queue.acquire()
+        except TimeoutError:
+            raise refused from None
+        self._first = True
+        return waited
+
+    async def end(self) -> None:
+        """Release what was taken; the next one of this owner may wait."""
+        try:
+            await self.give_back()
+        finally:
+            if self._first:
+                self._first = False
+                self._queue.release()
+
+    async def _take(self, places: Sequence[bytes], *, subtree: bool) -> None:
+        left_s = max(self._until - self._desk.clock.monotonic(), 0.0)
+        wait_s = None if left_s == _FOR_EVER else left_s
+        paths = [Path(place) for place in dict.fromkeys(places)]
+        asked = Asked(paths, subtree=subtree, follow=False, wait_s=wait_s)
+        self.taken.append(await self._desk.take_turn(asked, self._owner))
+
+    async def begin_anew(self) -> None:
+        """What was taken is not held any more."""
+        self._ways.clear()
+        await self.give_back()
+
+    async def give_back(self) -> None:
+        """Release what was taken."""
+        taken, self.taken = self.taken, []
+        if taken:
+            await asyncio.gather(*(self._desk.give_back(holding) for holding in taken))
+
+    def drop(self) -> None:
+        """Release it without waiting."""
+        for holding in self.taken:
+            self._desk.give_back_later(holding)
+        self.taken = []
 
 
 async def _send(control: Control, send: Send[A], taken: Sequence[Holding]) -> A:
@@ -127,9 +205,3 @@ async def _send(control: Control, send: Send[A], taken: Sequence[Holding]) -> A:
             if control.locks.desk is not None:
                 control.locks.desk.doubt(own)
             raise
-
-
-async def _release(control: Control, taken: Sequence[Holding]) -> None:
-    desk = control.locks.desk
-    if taken and desk is not None:
-        await asyncio.gather(*(desk.give_back(holding) for holding in taken))

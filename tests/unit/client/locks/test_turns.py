@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from cairnfs.client.commit import commit
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.locks.asked import Asked
+from cairnfs.client.locks.desk import Desk
+from cairnfs.client.locks.held import Holding
 from cairnfs.client.put.pages import Page, Pages
 from cairnfs.errors import BadRequest, Deadlock, Locked, LockLost
 from cairnfs.testing.cluster import Cluster
 from cairnfs.wire import endpoints
-from cairnfs.wire.commits import MakeDirectory
+from cairnfs.wire.commits import Attributes, MakeDirectory, SetAttributes
 
 HOME = "/home/ann"
 F, G = f"{HOME}/f", f"{HOME}/g"
@@ -162,6 +166,39 @@ async def test_two_who_would_wait_for_each_other_are_told(ann: Filesystem, other
     assert await locks_left(ann) == 0
 
 
+async def test_two_who_hold_nothing_both_have_their_turn(
+    here: Cluster, ann: Filesystem, other: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is first in line where the other comes next: then one gives way, and waits for both at once."""
+    third = await here.user("ann")
+    asked: list[int] = []
+    take = Desk.take_turn
+
+    async def noted(desk: Desk, what: Asked, owner: str) -> Holding:
+        asked.append(len(what.paths))
+        return await take(desk, what, owner)
+
+    monkeypatch.setattr(Desk, "take_turn", noted)
+    operations = [SetAttributes(path=path, attributes=Attributes(mode=0o600)) for path in (F, G)]
+    ends, holders, writers = [], [], []
+    # G is locked before F, so that the one who comes between waits there.
+    for files, path in ((ann, G), (other, F)):
+        begun, end = asyncio.Event(), asyncio.Event()
+        holders.append(asyncio.create_task(hold(third, path, begun, end, shared=True)))
+        ends.append(end)
+        await begun.wait()
+        with files.waiting(20):
+            writers.append(asyncio.create_task(commit(files.connection.control, operations)))
+        await waiting_for(ann, len(writers))
+    for end in ends:
+        end.set()
+    first, second = await asyncio.gather(*writers)
+    assert first.commit != second.commit
+    assert sorted(asked) in ([1, 1, 1, 1, 2], [1, 1, 1, 2])
+    await asyncio.gather(*holders)
+    assert await locks_left(ann) == 0
+
+
 async def test_in_a_body_it_waits_as_the_same_owner_and_children_do(
     ann: Filesystem, other: Filesystem
 ) -> None:
@@ -177,6 +214,21 @@ async def test_in_a_body_it_waits_as_the_same_owner_and_children_do(
             await child
     await holder
     assert await ann.read_file(f"{HOME}/d") == b"old"
+
+
+async def test_commits_of_one_body_wait_for_each_other_too(ann: Filesystem, other: Filesystem) -> None:
+    """They are one owner's, but what one of them has waited for is not the others' to write under."""
+    begun, end = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(hold(other, F, begun, end, shared=True))
+    await begun.wait()
+    with ann.waiting(20):
+        async with ann.lock(G), asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(ann.write_file(F, b"%d" % number))
+            await waiting_for(ann, 1)
+            end.set()
+    await holder
+    assert len([item async for item in ann.history(F)]) == 6
 
 
 async def test_copies_of_trees_wait_too(ann: Filesystem, other: Filesystem) -> None:
