@@ -153,7 +153,13 @@ class Crew:
                 member.process.stdin.close()
             member.process.stdin = None
         for member in list(self.members.values()):
-            _, complaint = member.process.communicate(timeout=PATIENCE_S)
+            try:
+                _, complaint = member.process.communicate(timeout=PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                member.process.send_signal(signal.SIGUSR1)
+                time.sleep(1.0)  # to say where it stands
+                member.process.kill()
+                _, complaint = member.process.communicate(timeout=PATIENCE_S)
             self._judge(member, complaint, 0)
 
     def leave(self) -> None:

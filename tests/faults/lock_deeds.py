@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 from cairnfs.client.commit import commit
 from cairnfs.client.filesystem import Filesystem
+from cairnfs.client.locks.body import Lock
 from cairnfs.client.sources import chunks_of
 from cairnfs.client.writing import Target
 from cairnfs.errors import CairnError, LockLost, NoSuchLock, SessionEnded, Unavailable
@@ -106,14 +107,17 @@ class Turn:
     book: LockBook
     name: str
     witness: Witness
+    owner: str = ""
+    nested: bool = False
+    held: Lock | None = None
     proof: LockProof | None = None
     tried: int = 0
     wrote: int = 0
 
-    def granted(self, proof: str) -> None:
-        """It is held from now on."""
+    def granted(self, proof: str, *, mode: Mode | None = None) -> None:
+        """It is held from now on, or (`mode`) held as another."""
         (self.proof,) = proofs_from_text(proof)
-        self.book.granted(self.name, lock=self.proof.lock, fence=self.proof.fence)
+        self.book.granted(self.name, lock=self.proof.lock, fence=self.proof.fence, mode=mode)
 
     def sent(self, changes: Mapping[str, Change]) -> str:
         """A commit is about to be sent; what it is called."""
@@ -127,7 +131,9 @@ class Turn:
         """Around the lock and its body: how it ended, where it did so before its time."""
         try:
             yield
-        except CairnError as error:
+        except (CairnError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not self.nested:
+                raise  # the end of the test; within another lock, the end of that one
             if self.proof is not None:
                 self.book.lost(self.name, error, self.witness.side(error))
             else:
@@ -177,14 +183,22 @@ class Worker:
         locked, written = (self.dice.choice(names_of(thing)) for _ in range(2))
 
         async def deed(turn: Turn) -> None:
-            value = read_value(await self.files.read_file(written))
-            await self.dawdle()
-            attempt = turn.sent({thing: Change(value, value + 1)})
-            with turn.trying(attempt):
-                made = await self.files.write_file(written, b"%d %s\n" % (value + 1, attempt.encode()))
-            self.book.committed(attempt, made.commit)
+            await self.raise_by_one(turn, thing, written)
 
         await self.turn([locked], [thing], "exclusive", deed)
+
+    async def raise_by_one(
+        self, turn: Turn, thing: str, path: str, *, value: int | None = None, expected: str | None = None
+    ) -> None:
+        """Read it, unless its `value` is known already, and write one more."""
+        if value is None:
+            value = read_value(await self.files.read_file(path))
+        await self.dawdle()
+        attempt = turn.sent({thing: Change(value, value + 1)})
+        content = b"%d %s\n" % (value + 1, attempt.encode())
+        with turn.trying(attempt):
+            made = await self.files.write_file(path, content, expected=expected)
+        self.book.committed(attempt, made.commit)
 
     async def transfer(self) -> None:
         """From one account to another, in one commit; under a lock on both, or on all that is there."""
@@ -236,20 +250,31 @@ class Worker:
         deed: Callable[[Turn], Awaitable[None]],
         *,
         subtree: bool = False,
+        within: Turn | None = None,
     ) -> None:
-        """Take a lock, do it, and give the lock back, all of it noted."""
-        try:
-            session = (await self.files.connection.sessions.begin()).id
-        except PASSING:
+        """Take a lock, perhaps in the body of another one, do it, and give the lock back: all of it noted."""
+        turn = await self.next_turn(within)
+        if turn is None:
             return
-        self.turns += 1
-        turn = Turn(self.book, f"{self.name}.{self.turns}", self.witness)
-        self.book.asked(turn.name, owner=f"{session}/{turn.name}", things=things, mode=mode)
+        self.book.asked(turn.name, owner=turn.owner, things=things, mode=mode)
         with turn.noting():
             async with self.files.lock_many(paths, shared=mode == "shared", subtree=subtree) as held:
+                turn.held = held
                 turn.granted(held.proof)
                 await deed(turn)
                 self.book.releasing(turn.name)
+
+    async def next_turn(self, within: Turn | None = None) -> Turn | None:
+        """A name for it, and whose it is; None where there is no session to be had now."""
+        self.turns += 1
+        name = f"{self.name}.{self.turns}"
+        if within is not None:
+            return Turn(self.book, name, self.witness, within.owner, nested=True)
+        try:
+            session = (await self.files.connection.sessions.begin()).id
+        except PASSING:
+            return None
+        return Turn(self.book, name, self.witness, f"{session}/{name}")
 
     async def is_held(self, turn: Turn) -> bool:
         """What the cluster says of a lock that was granted."""

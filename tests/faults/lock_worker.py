@@ -5,13 +5,16 @@
     python -m tests.faults.lock_worker child BOOKS NAME THING     one turn, under the lock of `cairn lock --`
 
 It keeps its book in the directory BOOKS, and ends with a traceback where anything happens that may not.
+SIGUSR1 makes it tell where it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import random
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -21,7 +24,8 @@ from pathlib import Path
 import cairnfs
 from cairnfs.client.sync import Client
 from cairnfs.testing.lock_history import Change, LockBook
-from tests.faults.lock_deeds import COUNTERS, PASSING, Turn, Witness, Worker, names_of, read_value
+from tests.faults.lock_deeds import COUNTERS, PASSING, Turn, Witness, names_of, read_value
+from tests.faults.lock_rarities import Versatile
 
 TASKS, THREADS = 3, 2
 
@@ -41,18 +45,26 @@ async def tasks(books: Path, name: str, seed: str, witness: Witness) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     when_told(lambda: loop.call_soon_threadsafe(stop.set))
+    loop.add_signal_handler(signal.SIGUSR1, tell_tasks)
     book = LockBook(books / name, name)
     async with await cairnfs.connect_async() as files, asyncio.TaskGroup() as group:
         for number in range(TASKS):
             task = f"{name}-{number}"
-            worker = Worker(files, book, task, random.Random(f"{task}/{seed}"), witness)
+            worker = Versatile(files, book, task, random.Random(f"{task}/{seed}"), witness)
             group.create_task(worker.work(stop))
+
+
+def tell_tasks() -> None:
+    """Where every task of this process stands."""
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
 
 
 def threads(books: Path, name: str, seed: str, witness: Witness) -> None:
     """Threads of one client."""
     stop = threading.Event()
     when_told(stop.set)
+    faulthandler.register(signal.SIGUSR1)
 
     def work(client: Client, task: str) -> None:
         book, dice = LockBook(books / task, name), random.Random(f"{task}/{seed}")

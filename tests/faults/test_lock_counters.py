@@ -146,6 +146,6 @@ def happened(here: Crew, story: Story) -> None:
     for fate in ("killed", "frozen", "control killed", "control frozen", "command 0"):
         assert here.counts[fate] > 0, f"{fate}: {here.counts}"
     told = tell(story)
-    assert told["acknowledged"] > 5 * RUN_S, told
+    assert told["acknowledged"] > RUN_S, told
     assert told["lost"] > 0, told
     assert told["seen"] > 0, told

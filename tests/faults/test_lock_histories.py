@@ -33,6 +33,7 @@ from tests.faults.lock_deeds import (
     names_of,
     read_value,
 )
+from tests.faults.lock_rarities import Versatile
 
 CLIENTS, TASKS = 4, 3
 TURNS = 15
@@ -167,7 +168,7 @@ async def versions_of(files: Filesystem) -> list[Version]:
 
 
 async def history(
-    tmp_path: Path, seed: int, kind: type[Worker] = Worker, *, patience_s: float = PATIENCE_S
+    tmp_path: Path, seed: int, kind: type[Worker] = Versatile, *, patience_s: float = PATIENCE_S
 ) -> tuple[Story, list[str], list[str]]:
     """What came of it, which laws that breaks, and what else went wrong."""
     books = tmp_path / "books"
@@ -243,7 +244,7 @@ async def test_a_lost_update_after_waiting_for_a_lock_breaks_a_law(tmp_path: Pat
     await finds(tmp_path, seed, "a lost update", kind=Hasty)
 
 
-async def finds(tmp_path: Path, seed: int, law: str, *, kind: type[Worker] = Worker) -> None:
+async def finds(tmp_path: Path, seed: int, law: str, *, kind: type[Worker] = Versatile) -> None:
     """This law is broken in one of the first few histories."""
     for number in range(HISTORIES_MAX):
         place = tmp_path / str(number)

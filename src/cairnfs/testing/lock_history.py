@@ -46,7 +46,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
 class Asked(Event, frozen=True, kw_only=True):
     """A request is about to be sent. `request` is a name of its own in the whole history.
 
-    Requests of one `owner` do not exclude each other. It reads `SESSION/NAME`.
+    Requests of one `owner` do not exclude each other. It reads `SESSION/NAME`. One without things is no
+    request, but somebody who commits without a lock.
     """
 
     request: str

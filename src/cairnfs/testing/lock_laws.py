@@ -109,7 +109,7 @@ def nothing_afterwards(story: Story) -> Iterator[str]:
         if grant.at_s > grant.of.over_s:
             yield f"granted after its end: {grant}"
     for attempt in story.attempts.values():
-        if attempt.acknowledged is None:
+        if attempt.acknowledged is None or not attempt.of.things:
             continue
         if attempt.fence == 0:
             yield f"{attempt} was made without a lock: {attempt.of}"
@@ -120,7 +120,7 @@ def nothing_afterwards(story: Story) -> Iterator[str]:
 def nobody_is_forgotten(story: Story) -> Iterator[str]:
     """Whoever lives to the end was granted what they asked for, or told why not."""
     for one in story.holdings.values():
-        if not one.grants and one.over_s == one.died_s == NEVER_S:
+        if one.things and not one.grants and one.over_s == one.died_s == NEVER_S:
             yield f"forgotten: {one}"
 
 
