@@ -3,8 +3,8 @@
     python -m bench.lock_path                      SQLite in a new file below DIR
     python -m bench.lock_path --postgres           a PostgreSQL of its own, fsync on
 
-What belongs here: the figures of docs/design/0008-measurements.md. Each tx does what the driver's does, COMMIT
-included. Figures are of one process and one committer; processor time is this process's.
+What belongs here: the figures of docs/design/0008-measurements.md. Each tx does what the driver's does,
+COMMIT included. Figures are of one process and one committer; processor time is this process's.
 """
 
 from __future__ import annotations
