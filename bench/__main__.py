@@ -109,8 +109,8 @@ def _machine(scale: Scale, seconds: float, load: float) -> dict[str, object]:
         "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
         "before": f"load {load:.1f}{_BUSY if load > _QUIET_LOAD else ''}",
         "cluster": "1 control plane (SQLite), 3 fileservers, 3 copies, all on this machine and one disk",
-        "clients": "each a process of its own; by python: the synchronous Python client; by PostgreSQL: the same, of"
-        " a control plane alone on a PostgreSQL",
+        "clients": "each a process of its own; by python: the synchronous Python client; by PostgreSQL: the"
+        " same, of a control plane alone on a PostgreSQL",
         "runs": f"median of {scale.repeats}, the machine's limit taken before each; {seconds:.0f} s in all",
     }
 
