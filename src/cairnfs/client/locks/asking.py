@@ -9,39 +9,48 @@ from one event loop.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from cairnfs.client.control import Control
 from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.grants import Grants, stand
 from cairnfs.client.locks.held import Holding, Keeper
-from cairnfs.client.locks.release import HURRY_S
+from cairnfs.client.locks.release import HURRY_S, Releases
 from cairnfs.client.retry import persist
-from cairnfs.client.session import Hold
+from cairnfs.client.session import Hold, Sessions
 from cairnfs.errors import CairnError, Deadlock, Internal, Locked, OutcomeUnknown, SessionEnded, Unavailable
 from cairnfs.net.deadlines import within
 from cairnfs.wire import names
 from cairnfs.wire.endpoints.locks import ACQUIRE_LOCK
 from cairnfs.wire.locks import LockEvent, LockHolder, LockProof, LockReply
 
-if TYPE_CHECKING:
-    from cairnfs.client.locks.desk import Desk
-
 #: So often a waiter asks anew because its session ended.
 _SESSIONS_MAX = 100
 
 
-async def acquire(desk: Desk, asked: Asked, owner: str, keeper: Keeper) -> Holding:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What one connection asks by. `grants`: where those of a session are waited for."""
+
+    control: Control
+    sessions: Sessions
+    releases: Releases
+    grants: Callable[[str], Grants]
+
+
+async def acquire(means: Means, asked: Asked, owner: str, keeper: Keeper) -> Holding:
     """Ask, and wait for the grant. Raises Locked, Deadlock, Forbidden, NotFound, QueueFull, TooManyLocks."""
-    until = None if asked.wait_s is None else desk.clock.monotonic() + asked.wait_s
+    until = None if asked.wait_s is None else means.control.clock.monotonic() + asked.wait_s
     for again in range(_SESSIONS_MAX):
-        hold = await desk.sessions.hold_lock()
+        hold = await means.sessions.hold_lock()
         try:
-            return await _Request(desk, asked, owner, keeper, hold).granted(until)
+            return await _Request(means, asked, owner, keeper, hold).granted(until)
         except SessionEnded as error:
             hold.end(error.detail)
             # In the body of another lock, that one is lost too.
-            desk.here.check()
-            if again and until is not None and desk.clock.monotonic() > until:
+            means.control.locks.check()
+            if again and until is not None and means.control.clock.monotonic() > until:
                 raise
     raise SessionEnded("the sessions that waited for the lock ended one after the other", hint="try again")
 
@@ -49,8 +58,8 @@ async def acquire(desk: Desk, asked: Asked, owner: str, keeper: Keeper) -> Holdi
 class _Request:
     """One request from its first sending to its grant, or to its withdrawal."""
 
-    def __init__(self, desk: Desk, asked: Asked, owner: str, keeper: Keeper, hold: Hold) -> None:
-        self._desk = desk
+    def __init__(self, means: Means, asked: Asked, owner: str, keeper: Keeper, hold: Hold) -> None:
+        self._means = means
         self._asked = asked
         self._keeper = keeper
         self._hold = hold
@@ -71,7 +80,7 @@ class _Request:
             lock=grant.lock, fence=grant.fence, incarnation=grant.incarnation, token=self._request.token
         )
         return Holding(
-            self._desk.here.circle,
+            self._means.control.locks.circle,
             self._hold,
             proof,
             owner=self._request.owner,
@@ -80,7 +89,7 @@ class _Request:
         )
 
     async def _grant(self, until: float | None) -> LockEvent:
-        grants = self._desk.grants(self._hold.session)
+        grants = self._means.grants(self._hold.session)
         self._hold.when_ended(grants.end)
         with grants.asking():
             reply = await self._ask()
@@ -99,7 +108,7 @@ class _Request:
 
         The cluster does not know that they wait for it in turn: a parent for its child process.
         """
-        given = {proof.lock for proof in self._desk.here.given()}
+        given = {proof.lock for proof in self._means.control.locks.given()}
         if reply.holder is not None and reply.holder.lock in given:
             raise Deadlock(
                 f"in the way of {self._asked.name} is lock {reply.holder.lock},"
@@ -108,7 +117,7 @@ class _Request:
             )
 
     async def _ask(self) -> LockReply:
-        control = self._desk.control
+        control = self._means.control
 
         async def attempt(timeout_s: float) -> LockReply:
             before, self._sent = self._sent, True
@@ -119,7 +128,7 @@ class _Request:
                 self._sent = before or isinstance(error, OutcomeUnknown | Internal)
                 raise
 
-        return await persist(self._desk.clock, control.patience, attempt, stranger=not control.met)
+        return await persist(self._means.control.clock, control.patience, attempt, stranger=not control.met)
 
     async def _wait(
         self,
@@ -132,7 +141,7 @@ class _Request:
             if until is None:
                 return await asyncio.shield(coming)
             try:
-                async with within(self._desk.clock, until - self._desk.clock.monotonic()):
+                async with within(self._means.control.clock, until - self._means.control.clock.monotonic()):
                     return await asyncio.shield(coming)
             except TimeoutError:
                 reply = await self._stand()
@@ -152,21 +161,21 @@ class _Request:
         """How it stands at last."""
         assert self._number is not None
         try:
-            async with within(self._desk.clock, HURRY_S):
-                return await stand(self._desk.control, self._number, self._request.token)
+            async with within(self._means.control.clock, HURRY_S):
+                return await stand(self._means.control, self._number, self._request.token)
         except (Unavailable, TimeoutError):
             return None
 
     async def _withdraw(self) -> None:
         assert self._number is not None
         number, self._number, self._sent = self._number, None, False
-        await self._desk.releases.release(self._hold, number, self._request.token, wait_s=HURRY_S)
+        await self._means.releases.release(self._hold, number, self._request.token, wait_s=HURRY_S)
 
     def _give_up(self) -> None:
         if self._number is not None:
-            self._desk.releases.release_later(self._hold, self._number, self._request.token)
+            self._means.releases.release_later(self._hold, self._number, self._request.token)
         elif self._sent:
-            self._desk.releases.withdraw_later(self._hold, self._request)
+            self._means.releases.withdraw_later(self._hold, self._request)
         else:
             self._hold.release()
 

@@ -17,7 +17,7 @@ import msgspec
 from cairnfs.client.control import Control
 from cairnfs.client.locks import held
 from cairnfs.client.locks.asked import Asked
-from cairnfs.client.locks.asking import acquire
+from cairnfs.client.locks.asking import Means, acquire
 from cairnfs.client.locks.background import in_background
 from cairnfs.client.locks.grants import Grants, stand
 from cairnfs.client.locks.held import Holding, Keeper
@@ -38,6 +38,7 @@ class Desk:
         self.clock = control.clock
         self.here = control.locks
         self.releases = Releases(control)
+        self._means = Means(control, sessions, self.releases, self.grants)
         self._grants: Grants | None = None
         #: Locks that are held, the one first that was not looked at for the longest time.
         self._held: dict[Holding, None] = {}
@@ -57,7 +58,7 @@ class Desk:
         """A lock for the body of this task or thread. Raises as `acquire`, and LockLost in a lost body."""
         self.here.check()
         owner = held.owner_here(self.here.circle, keeper) or held.new_owner()
-        return self._keep(await acquire(self, asked, owner, keeper))
+        return self._keep(await acquire(self._means, asked, owner, keeper))
 
     def queue(self, owner: str) -> asyncio.Lock:
         """For commits of one owner that wait for their turn: the cluster does not keep them apart."""
@@ -65,7 +66,7 @@ class Desk:
 
     async def take_turn(self, asked: Asked, owner: str) -> Holding:
         """A lock for a commit, which is `owner`'s. Raises as `acquire`."""
-        return self._keep(await acquire(self, asked, owner, asyncio.current_task() or self))
+        return self._keep(await acquire(self._means, asked, owner, asyncio.current_task() or self))
 
     async def give_back(self, holding: Holding, *, hurry: bool = False) -> bool:
         """Release it. Whether it was held until now, as far as that was heard: in a `hurry`, soon."""

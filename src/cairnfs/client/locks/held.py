@@ -22,7 +22,7 @@ from cairnfs.errors import LockLost, SessionEnded
 from cairnfs.wire.locks import LockProof
 
 if TYPE_CHECKING:
-    from cairnfs.client.session import Hold
+    from cairnfs.core.leases import LeaseTimes
 
 #: Who took a lock: a task, or a thread that waits for its calls.
 Keeper = object
@@ -54,11 +54,50 @@ class Foreign:
         self.proof = proof
 
 
+class Lease(Protocol):
+    """A lock's use of its session: `client.session.Hold`."""
+
+    @property
+    def session(self) -> str:
+        """The session's id."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session is. Any thread."""
+        ...
+
+    @property
+    def times(self) -> LeaseTimes:
+        """What it was promised."""
+        ...
+
+    def age_s(self) -> float:
+        """How long ago the renewal was sent that was answered last."""
+        ...
+
+    async def ready(self) -> None:
+        """Return when work may go on. Raises SessionEnded."""
+        ...
+
+    def when_ended(self, tell: Callable[[SessionEnded], None]) -> None:
+        """Call `tell` once if the session ends while this is held."""
+        ...
+
+    def release(self) -> None:
+        """The use is over."""
+        ...
+
+    def end(self, why: str) -> None:
+        """The cluster says that the session is over."""
+        ...
+
+
 class Holding:
     """A lock from its grant to the end of its body."""
 
     def __init__(
-        self, circle: Circle, hold: Hold, proof: LockProof, *, owner: str, keeper: Keeper, name: str
+        self, circle: Circle, hold: Lease, proof: LockProof, *, owner: str, keeper: Keeper, name: str
     ) -> None:
         """`hold` is the lock's use of its session. `name` tells people which lock it is."""
         self.circle = circle
@@ -90,7 +129,7 @@ class Holding:
         return self._pid == os.getpid()
 
     @property
-    def hold(self) -> Hold:
+    def hold(self) -> Lease:
         """Its use of the session."""
         return self._hold
 

@@ -6,16 +6,15 @@ whether any of them is lost. What does not: getting locks (`desk.py`). Reading i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cairnfs.client.locks import held
+from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.held import Circle, Holding
 from cairnfs.errors import BadRequest, TooManyLocks
 from cairnfs.wire.locks import PROOFS_MAX, LockProof, proofs_from_text
-
-if TYPE_CHECKING:
-    from cairnfs.client.locks.desk import Desk
 
 #: The variable that hands proofs on to child processes.
 VARIABLE = "CAIRN_LOCK"
@@ -31,12 +30,36 @@ def inherited(written: str | None) -> tuple[LockProof, ...]:
         ) from None
 
 
+class TakesTurns(Protocol):
+    """Where commits get locks so as to wait for their turn: `desk.Desk`."""
+
+    def queue(self, owner: str) -> asyncio.Lock:
+        """For commits of one owner that wait."""
+        ...
+
+    async def take_turn(self, asked: Asked, owner: str) -> Holding:
+        """A lock for a commit of this owner."""
+        ...
+
+    async def give_back(self, holding: Holding, *, hurry: bool = False) -> bool:
+        """Release it."""
+        ...
+
+    def give_back_later(self, holding: Holding) -> None:
+        """Release it without waiting."""
+        ...
+
+    def doubt(self, holdings: Sequence[Holding]) -> None:
+        """Find out which of these are held no more."""
+        ...
+
+
 class LocksHere:
-    """What one client shows; `desk` is where it gets locks, once it is connected."""
+    """What one client shows; `desk` is where its commits wait for their turn, once it is connected."""
 
     def __init__(self) -> None:
         self.circle = Circle()
-        self.desk: Desk | None = None
+        self.desk: TakesTurns | None = None
         #: Proofs that every commit shows, wherever it is made.
         self.inherited: tuple[LockProof, ...] = ()
 

@@ -12,8 +12,8 @@ from collections.abc import Coroutine
 
 from cairnfs.client.control import Control
 from cairnfs.client.locks.background import in_background
+from cairnfs.client.locks.held import Lease
 from cairnfs.client.retry import PAUSE_FIRST_S
-from cairnfs.client.session import Hold
 from cairnfs.errors import (
     CairnError,
     Internal,
@@ -41,7 +41,7 @@ class Releases:
         self._clock = control.clock
         self._tasks: set[asyncio.Task[bool]] = set()
 
-    async def release(self, hold: Hold, lock: int, token: str, *, wait_s: float = WAIT_S) -> bool:
+    async def release(self, hold: Lease, lock: int, token: str, *, wait_s: float = WAIT_S) -> bool:
         """Give a lock back, and with it its hold on the session. Whether it was there until now.
 
         Whoever waits no longer (after `wait_s`), or is cancelled, only does not see the end of it.
@@ -50,11 +50,11 @@ class Releases:
         # Of a session that is over there is nothing to wait for, though it may end there sooner by this.
         return False if hold.is_over else await self._watch(task, wait_s)
 
-    def withdraw_later(self, hold: Hold, request: AcquireRequest) -> None:
+    def withdraw_later(self, hold: Lease, request: AcquireRequest) -> None:
         """Take back a request of which it is not known what became, without waiting."""
         _ = self._begin(self._withdraw(hold, request))
 
-    def release_later(self, hold: Hold, lock: int, token: str) -> None:
+    def release_later(self, hold: Lease, lock: int, token: str) -> None:
         """As `release`, without waiting."""
         _ = self._begin(self._release(hold, lock, token))
 
@@ -77,7 +77,7 @@ class Releases:
         except TimeoutError:
             return True
 
-    async def _release(self, hold: Hold, lock: int, token: str) -> bool:
+    async def _release(self, hold: Lease, lock: int, token: str) -> bool:
         request = ReleaseRequest(locks=[LockToken(lock=lock, token=token)])
         unknown = False
         pause_s = PAUSE_FIRST_S
@@ -100,7 +100,7 @@ class Releases:
         finally:
             hold.release()
 
-    async def _withdraw(self, hold: Hold, request: AcquireRequest) -> bool:
+    async def _withdraw(self, hold: Lease, request: AcquireRequest) -> bool:
         pause_s = PAUSE_FIRST_S
         try:
             while not hold.is_over:

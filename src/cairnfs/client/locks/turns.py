@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from cairnfs.client.locks import held
 from cairnfs.client.locks.asked import Asked
 from cairnfs.client.locks.held import Holding
+from cairnfs.client.locks.here import TakesTurns
 from cairnfs.client.retry import Pauses
 from cairnfs.errors import BadRequest, Deadlock, Locked, LockLost
 from cairnfs.ids import Path
@@ -25,7 +26,6 @@ from cairnfs.wire.locks import LockProof
 
 if TYPE_CHECKING:
     from cairnfs.client.control import Control
-    from cairnfs.client.locks.desk import Desk
 
 A = TypeVar("A")
 
@@ -78,7 +78,7 @@ async def in_turn(control: Control, send: Send[A]) -> A:
     desk = control.locks.desk
     if not limit_s or desk is None:
         return await _send(control, send, ())
-    turns = _Turns(desk, control.clock.monotonic() + limit_s)
+    turns = _Turns(control, desk, control.clock.monotonic() + limit_s)
     try:
         while True:
             try:
@@ -100,23 +100,24 @@ async def in_turn(control: Control, send: Send[A]) -> A:
 class _Turns:
     """What one commit has waited for."""
 
-    def __init__(self, desk: Desk, until: float) -> None:
+    def __init__(self, control: Control, desk: TakesTurns, until: float) -> None:
         """`until` in seconds of the monotonic clock; infinity for ever."""
         self.taken: list[Holding] = []
         self._ways: dict[tuple[bytes, bool], None] = {}
-        self._pauses = Pauses(desk.clock, until - desk.clock.monotonic())
+        self._clock = control.clock
+        self._pauses = Pauses(self._clock, until - self._clock.monotonic())
         self._desk = desk
         self._until = until
         #: All that one commit waits for is one owner's: that of the body in which it is made, if there is
         #: one. Else nobody could see that it waits in a circle.
-        self._owner = held.owner_here(desk.here.circle, None) or held.new_owner()
+        self._owner = held.owner_here(control.locks.circle, None) or held.new_owner()
         self._queue = desk.queue(self._owner)
         self._first = False
 
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return self._desk.clock.monotonic() >= self._until
+        return self._clock.monotonic() >= self._until
 
     async def wait(self, refused: Locked) -> None:
         """Wait for the turn where a lock was in the way. Raises `refused` where that would not help."""
@@ -144,9 +145,9 @@ class _Turns:
     async def _become_first(self, refused: Locked) -> bool:
         """Wait until no other commit of this owner waits. Whether one did, and may have been in the way."""
         waited = self._queue.locked()
-        left_s = self._until - self._desk.clock.monotonic()
+        left_s = self._until - self._clock.monotonic()
         try:
-            async with within(self._desk.clock, min(left_s, _LONG_S)):
+            async with within(self._clock, min(left_s, _LONG_S)):
                 await self._queue.acquire()
         except TimeoutError:
             raise refused from None
@@ -163,7 +164,7 @@ class _Turns:
                 self._queue.release()
 
     async def _take(self, places: Sequence[bytes], *, subtree: bool) -> None:
-        left_s = max(self._until - self._desk.clock.monotonic(), 0.0)
+        left_s = max(self._until - self._clock.monotonic(), 0.0)
         wait_s = None if left_s == _FOR_EVER else left_s
         paths = [Path(place) for place in dict.fromkeys(places)]
         asked = Asked(paths, subtree=subtree, follow=False, wait_s=wait_s)
