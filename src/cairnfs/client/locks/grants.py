@@ -33,7 +33,7 @@ from cairnfs.wire.locks import LOCK_EVENT, LockEvent, LockEventsRequest, LockRep
 #: How often it is looked whether there is something to do besides listening.
 TURN_S = 1.0
 #: So long a waiter listens before it looks; each look doubles it. So many look in one turn.
-LOOK_FIRST_S, LOOK_MOST_S, LOOKS = 8.0, 120.0, 8
+LOOK_FIRST_S, LOOK_MOST_S, LOOKS = 8.0, 30.0, 8
 #: How long one long poll waits; so many are under way at once.
 POLL_S, POLLS = 10.0, 32
 _ATTEMPT_S = 10.0
@@ -188,7 +188,9 @@ class Grants:
                 if following is not None:
                     following.cancel()
                     await asyncio.gather(following, return_exceptions=True)
-                return
+                if not self._waiting:
+                    return
+                # Somebody began to wait meanwhile, and counts on this to go on.
             if self._failures > 1 and not self._streams:
                 self._look(now, POLLS, POLL_S, due=False)
             else:

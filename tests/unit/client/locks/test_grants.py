@@ -149,3 +149,37 @@ async def test_many_wait_at_once(cluster: FakeLocks, files: Filesystem) -> None:
     await asyncio.gather(*waiters)
     assert cluster.calls["lock_events"] == 1
     assert cluster.rows == {}
+
+
+async def test_whoever_begins_to_wait_while_the_stream_is_being_closed_is_looked_after(
+    cluster: FakeLocks, files: Filesystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "TURN_S", 0.01)
+    monkeypatch.setattr(grants, "LINGER_S", 0.05)
+    monkeypatch.setattr(grants, "LOOK_FIRST_S", 0.05)
+    closing, closed = asyncio.Event(), asyncio.Event()
+    follow = grants.Grants._follow
+
+    async def slow_to_end(self: grants.Grants) -> None:
+        try:
+            await follow(self)
+        except asyncio.CancelledError:
+            closing.set()
+            await closed.wait()
+            raise
+
+    monkeypatch.setattr(grants.Grants, "_follow", slow_to_end)
+    first = cluster.hold("/f")
+    waiter = asyncio.create_task(enter(files))
+    await until(lambda: cluster.streams == 1)
+    cluster.drop(first)
+    await waiter
+    await closing.wait()
+    cluster.silent = True
+    second = cluster.hold("/g")
+    waiter = asyncio.create_task(enter(files, "/g"))
+    await until(lambda: len(cluster.waiting()) == 1)
+    closed.set()
+    await until(lambda: cluster.calls["wait_lock"] > 0)
+    cluster.drop(second)
+    await waiter
