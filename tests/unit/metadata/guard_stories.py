@@ -327,6 +327,11 @@ def in_one_batch(ledger: Ledger) -> None:
         make(remove("/d/e", recursive=True)),
     ) == ["CommitReply", "Locked", "Locked", "CommitReply", "CommitReply"]
     assert run(make(mkdir("/nowhere")), make(mkdir("/nowhere"), locks=[first])) == ["Locked", "CommitReply"]
+    # What is made under a lock on it with all below is locked at once.
+    tree = ann.lock("/tree", subtree=True)
+    assert run(
+        make(mkdir("/tree"), locks=[tree]), make(mkdir("/tree/theirs")), make(mkdir("/tree/x"), locks=[tree])
+    ) == ["CommitReply", "Locked", "CommitReply"]
 
 
 def homes_of_new_people_too(ledger: Ledger) -> None:

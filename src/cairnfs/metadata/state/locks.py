@@ -110,8 +110,8 @@ class Locks:
         return {one: self._rows[one] for one in wanted}
 
     def forget(self) -> None:
-        """Keys of locks were changed by what a commit did to the tree."""
-        self._seen = (-1, -1, -1)
+        """Keys of locks were changed by what a commit did to the tree: what it made may be locked by now."""
+        self._seen = self._began = (-1, -1, -1)
 
     def _refresh(self) -> None:
         now = self._now()
