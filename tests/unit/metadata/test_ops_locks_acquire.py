@@ -207,6 +207,21 @@ def test_a_file_is_below_all_its_directories(tree: Ledger) -> None:
     assert Holder(tree).ask("/d/g").state == "held"
 
 
+def test_what_has_a_name_in_anothers_tree_is_not_ones_own(tree: Ledger) -> None:
+    tree.commit(mkdir("/o"), link("/d/f", "/o/g"))
+    ann, bob = Holder(tree), Holder(tree)
+    ann.lock("/d", subtree=True)
+    bob.lock("/o", subtree=True)
+    with pytest.raises(e.Locked):
+        ann.ask("/d/f")
+    assert ann.ask("/d/f", wait=True).state == "waiting"
+    with pytest.raises(e.Deadlock):
+        bob.ask("/o/g", wait=True)
+    bob.release()
+    assert fence_of(tree, max(ann.replies)) > 0
+    assert ann.ask("/d/f").state == "held"
+
+
 def test_a_file_of_very_many_names_is_not_locked(tree: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spots, "NAMES_MAX", 2)
     tree.commit(link("/d/f", "/l1"), link("/d/f", "/l2"))

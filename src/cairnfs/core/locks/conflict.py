@@ -36,8 +36,8 @@ def blockers(asked: Request, others: Iterable[Request]) -> list[Request]:
 def covered(spots: Sequence[Spot], own: Sequence[Request], *, exclusive: bool, subtree: bool) -> bool:
     """Whether an owner who holds `own` has all of this already, as strong or stronger.
 
-    Whoever is in the way of what is asked then is in the way of what is held, too, and waits for it: to
-    grant it at once passes nobody over who could have had it.
+    Then it is granted past all who wait, if nobody else holds what is in its way: that may be, of a file that
+    has a name here and another one in a tree of theirs.
     """
     strong = [one for one in own if one.held and (one.exclusive or not exclusive)]
     keys = {key for one in strong for key in one.keys}

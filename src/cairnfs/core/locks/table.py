@@ -35,7 +35,9 @@ class Table:
     ) -> Request:
         """Ask for these paths, all or none; give the request, held or waiting. Raises Locked, Deadlock."""
         asked = Request(self._last + 1, owner, exclusive, subtree, keys_of(spots))
-        if self.blockers(asked) and not self._has_it(owner, spots, exclusive=exclusive, subtree=subtree):
+        before = self.blockers(asked)
+        is_held = any(one.held for one in before)
+        if before and (is_held or not self._has_it(owner, spots, exclusive=exclusive, subtree=subtree)):
             if not wait:
                 raise Locked
             if self.circle([asked]) is not None:

@@ -83,7 +83,8 @@ class Acquire:
         if not holds and not waits:
             return _hold(state, row, request)
         others = locks.of_owner(state.tx, session.id, asked.owner, _SOME + 1)
-        if others and self._has_it(state, row, found):
+        # Two who lock trees may both hold what has a name in each; then neither has it to give to themselves.
+        if others and not holds and self._has_it(state, row, found):
             return _hold(state, row, request)
         if not asked.wait:
             raise self._locked(state, min(holds or waits), found)
