@@ -26,7 +26,8 @@ class Picture:
             f"SELECT parent, name, inode, kind FROM dentry WHERE died = {NEVER}"
         ):
             inside[parent].append((name, inode, kind))
-        born = dict(tx.rows(f"SELECT inode, born FROM version WHERE died = {NEVER}"))
+        versions = tx.rows(f"SELECT inode, born FROM version WHERE died = {NEVER}")
+        born: dict[int, int] = {row[0]: row[1] for row in versions}
         self.names: dict[tuple[int, bytes], int] = {}
         self.directories: dict[int, bytes] = {ROOT: b""}
         self.of: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
@@ -133,8 +134,10 @@ def exclude(one: Lock, other: Lock, tree: Picture) -> bool:
 def _meet(one: Lock, other: Lock, tree: Picture) -> bool:
     if set(one.spots) & set(other.spots):
         return True
-    inodes = {tree.leads(spot) for spot in one.spots if _alive(spot, tree)} - {None}
-    theirs = {tree.leads(spot) for spot in other.spots if _alive(spot, tree)} - {None}
+    inodes, theirs = (
+        {inode for spot in lock.spots if _alive(spot, tree) and (inode := tree.leads(spot)) is not None}
+        for lock in (one, other)
+    )
     if inodes & theirs:
         return True
     if not one.subtree:

@@ -13,7 +13,7 @@ from cairnfs.errors import Locked, LockLost, LockTokenWrong
 from cairnfs.metadata import verify
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
-from cairnfs.wire.commits import CommitManyRequest, CommitReply, CommitRequest, SettleRequest
+from cairnfs.wire.commits import CommitManyRequest, CommitReply, CommitRequest, Operation, SettleRequest
 from cairnfs.wire.copies import CopyRequest
 from cairnfs.wire.locks import AcquireRequest, LockPath, LockProof, LockToken, ReleaseRequest
 from cairnfs.wire.sessions import SessionRequest
@@ -108,7 +108,7 @@ async def test_of_many_commits_each_shows_its_own(scene: Scene) -> None:
     await scene.lock("/home/ann/d/2", scene.ann)
 
     def asked(name: str, *locks: LockProof) -> CommitRequest:
-        operations = [empty_file(f"/home/ann/d/{name}")]
+        operations: list[Operation] = [empty_file(f"/home/ann/d/{name}")]
         return CommitRequest(request_id=secrets.token_hex(16), operations=operations, locks=list(locks))
 
     commits = [asked("1"), asked("1", one), asked("2", one), asked("3")]
