@@ -62,8 +62,8 @@ def inode_key_not_taken() -> Iterator[None]:
     """A file is locked by the name that was asked for alone: two hard links can be under two locks."""
     honest = spots.spot
 
-    def by_name(state: State, at: Any) -> Spot:
-        found = honest(state, at)
+    def by_name(at: Any, around: Any) -> Spot:
+        found = honest(at, around)
         return found if found.name is None else Spot(found.name, None, found.above)
 
     with patch.object(spots, "spot", by_name), patch.object(rekeying, "spot", by_name):

@@ -74,7 +74,7 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
     "nobody is granted what others gave back": (promote, "_candidates", _nothing),
     "circles are not looked for": (circles, "check", _nothing),
     "what a session had stays": (promote, "free_sessions", _nothing),
-    "a file is below one of its directories alone": (spots, "_around", lambda *_: frozenset()),
+    "a file is below one of its directories alone": (spots.Around, "of", lambda *_: frozenset()),
     "who waits for an owner is not looked for": (acquire, "_is_waited_for", lambda *_: False),
     "what one has is not known": (acquire, "covered", lambda *_, **__: False),
     "all that one has is enough": (acquire, "covered", lambda *_, **__: True),

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from cairnfs import errors as e
-from cairnfs.ids import SessionId
+from cairnfs.ids import InodeId, SessionId
 from cairnfs.metadata.ops.locks import acquire, circles, promote, spots
 from cairnfs.metadata.ops.locks.acquire import Acquire
 from cairnfs.metadata.ops.sessions import EndSession
 from cairnfs.metadata.rows import clock
+from cairnfs.metadata.state.tree import Tree
+from cairnfs.metadata.state.ways import way_up
 from cairnfs.testing.ledger import (
     NEVER_LATE,
     Ledger,
@@ -227,6 +229,33 @@ def test_a_file_of_very_many_names_is_not_locked(tree: Ledger, monkeypatch: pyte
     tree.commit(link("/d/f", "/l1"), link("/d/f", "/l2"))
     with pytest.raises(e.TooManyLocks):
         Holder(tree).ask("/d/f")
+
+
+def test_a_file_is_looked_at_once_by_however_many_names_it_is_locked(
+    tree: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"/d/{n}/l" for n in range(5)]
+    tree.commit(*[mkdir(f"/d/{n}") for n in range(5)], *[link("/d/f", name) for name in names])
+    ways: list[InodeId] = []
+
+    def counted(state_tree: Tree, directory: InodeId) -> tuple[InodeId, ...]:
+        ways.append(directory)
+        return way_up(state_tree, directory)
+
+    monkeypatch.setattr(spots, "way_up", counted)
+    held = Holder(tree)
+    proof = held.lock(*names)
+    assert len(ways) == len(names) + 1
+    # What goes on to mean something else is gone through once, too.
+    del ways[:]
+    tree.commit(rename("/d/0/l", "/d/l"), locks=[proof])
+    assert len(ways) == len(names)
+    monkeypatch.setattr(spots, "NAMES_MAX", 7)
+    tree.commit(link("/d/g", "/d/m"))
+    held.release()
+    assert held.ask(*names[1:]).state == "held"
+    with pytest.raises(e.TooManyLocks):
+        held.ask(*names[1:], "/d/g")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Spot:
     """One path, as it was walked.
 
     `name` is None for the root, `inode` where nothing is there. `above`: the directories above the name, the
-    root first; `around`: those above all other names of the inode besides.
+    root first; `around`: where the inode has other names, those above any of them.
     """
 
     name: Key | None
@@ -75,11 +75,11 @@ class Spot:
 def keys_of(spots: Iterable[Spot]) -> frozenset[Key]:
     """The keys of a request for these."""
     keys: set[Key] = set()
-    directories: set[InodeId] = set()
+    ways: set[Iterable[InodeId]] = set()
     for spot in spots:
         keys.update(key for key in (spot.name, spot.inode) if key is not None)
-        directories.update(spot.above)
-        directories.update(spot.around)
+        ways.update((spot.above, spot.around))
+    directories = {one for way in ways for one in way}
     return frozenset(keys.union(Key(directory, BELOW) for directory in directories))
 
 

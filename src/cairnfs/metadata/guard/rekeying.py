@@ -19,7 +19,7 @@ from cairnfs.errors import Deadlock, TooManyLocks
 from cairnfs.ids import ROOT, Name, Path
 from cairnfs.metadata.guard.meeting import Meeting, Met
 from cairnfs.metadata.ops.locks import circles, promote
-from cairnfs.metadata.ops.locks.spots import spot
+from cairnfs.metadata.ops.locks.spots import Around, spot
 from cairnfs.metadata.ops.resolve import Place
 from cairnfs.metadata.rows import lock_keys, lock_looks, locks
 from cairnfs.metadata.rows.lock_looks import Ask
@@ -66,16 +66,18 @@ def _concerned(state: State, meeting: Meeting) -> list[int]:
 
 
 def _changed(state: State, concerned: list[int]) -> _Changed:
+    # Counted first: to have very many at hand only to refuse them takes long.
+    if locks.count_keys(state.tx, concerned) > KEYS_MAX:
+        raise TooManyLocks("too many paths are locked or waited for there or below")
     rows = locks.find(state.tx, concerned)
     keys = locks.keys_of(state.tx, concerned)
-    if sum(map(len, keys.values())) > KEYS_MAX:
-        raise TooManyLocks("too many paths are locked or waited for there or below")
     _load(state, {key for one in keys.values() for key in one if key.kind == NAME})
     spots: dict[Key, Spot] = {}
+    around = Around(state, KEYS_MAX)
     changed = []
     for number, row in rows.items():
         before = row.request(keys[number])
-        after = replace(before, keys=keys_of(_spots(state, before, spots)))
+        after = replace(before, keys=keys_of(_spots(state, before, spots, around)))
         if after.keys != before.keys:
             changed.append((row, before, after))
     return changed
@@ -88,23 +90,23 @@ def _load(state: State, names: set[Key]) -> None:
     load_ways(state.tree, {key.inode for key in names})
 
 
-def _spots(state: State, request: Request, known: dict[Key, Spot]) -> Iterable[Spot]:
+def _spots(state: State, request: Request, known: dict[Key, Spot], around: Around) -> Iterable[Spot]:
     for key in request.keys:
         if key.kind == NAME:
             if key not in known:
-                known[key] = _spot(state, key)
+                known[key] = _spot(state, key, around)
             yield known[key]
         elif key.kind == INODE and key.inode == ROOT:
             yield Spot(None, key)
 
 
-def _spot(state: State, key: Key) -> Spot:
+def _spot(state: State, key: Key, around: Around) -> Spot:
     """A name in a directory that is gone is all that is left of it."""
     way = way_up(state.tree, key.inode)
     if not way:
         return Spot(key, None)
     name = Name(key.name)
-    return spot(state, Place(Path(b"/" + name), way[::-1], name, state.tree.view.lookup(key.inode, name)))
+    return spot(Place(Path(b"/" + name), way[::-1], name, state.tree.view.lookup(key.inode, name)), around)
 
 
 def _require_alone(state: State, changed: _Changed) -> None:

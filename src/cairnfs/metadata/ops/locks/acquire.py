@@ -143,7 +143,8 @@ def _add(state: State, row: LockRow, request: Request) -> None:
 def _cover(found: list[Spot]) -> list[Look]:
     """Where a lock of one's own has these, or is one with all below."""
     looks = [Look(key, subtree=False) for one in found for key in (one.name, one.inode) if key is not None]
-    above = {directory for one in found for directory in (*one.above, *one.around)}
+    ways = {way for one in found for way in (one.above, one.around)}
+    above = {directory for way in ways for directory in way}
     return [*looks, *(Look(Key(directory, INODE), subtree=True) for directory in above)]
 
 
@@ -151,9 +152,11 @@ def _is_waited_for(state: State, others: list[LockRow]) -> bool:
     """Whether anybody may wait for these requests, which are all of an owner's, or too many to look at."""
     if len(others) > _SOME:
         return True
-    requests = locks.requests(state.tx, [one.id for one in others])
-    looks = {look for one in requests for look in one.looks()}
-    return len(looks) > _LOOKS_MAX or bool(lock_looks.pages(state.tx, looks, 0, 1))
+    numbers = [one.id for one in others]
+    if locks.count_keys(state.tx, numbers) > _LOOKS_MAX:
+        return True
+    looks = {look for one in locks.requests(state.tx, numbers) for look in one.looks()}
+    return bool(lock_looks.pages(state.tx, looks, 0, 1))
 
 
 def _reply_key(person: Person, request: AcquireRequest) -> ReplyKey:

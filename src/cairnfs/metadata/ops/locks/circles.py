@@ -43,6 +43,7 @@ def find(state: State, asked: Sequence[Request], instead: Sequence[Request] = ()
     if not asked:
         return None
     search = _Search(state, {one.number: one for one in instead})
+    search.spend(sum(len(one.keys) for one in asked))
     return circle(asked[0].owner, asked, search.waits, search.waiting)
 
 
@@ -56,7 +57,6 @@ class _Search:
 
     def waits(self, waiting: Sequence[Request]) -> list[Wait]:
         """See `core/locks/circle.Waits`."""
-        self._spend(sum(len(one.keys) for one in waiting))
         whose = {one.number: one.owner for one in waiting}
         last: dict[tuple[Look, bool, Owner], int] = {}
         tops: dict[tuple[Look, bool], list[Request]] = {}
@@ -72,7 +72,7 @@ class _Search:
             (Ask(look, mode, *locks.parts_of(owner)), number) for (look, mode, owner), number in last.items()
         ]
         rows = lock_looks.owners_in_the_way(self._tx, asks, self._instead)
-        self._spend(len(rows))
+        self.spend(len(rows))
         found = [Wait(number, whose[number], seen.lock, seen.whose) for number, seen in rows]
         for other in self._instead.values():
             found += [
@@ -86,11 +86,13 @@ class _Search:
         """See `core/locks/circle.Waiting`."""
         found = [row.id for row in locks.waiting_of(self._tx, [locks.parts_of(owner) for owner in owners])]
         wanted = set(owners)
-        self._spend(len(found))
+        # Counted before they are read.
+        self.spend(locks.count_keys(self._tx, found))
         stored = [one for one in locks.requests(self._tx, found) if one.number not in self._instead]
         return [*stored, *(one for one in self._instead.values() if not one.held and one.owner in wanted)]
 
-    def _spend(self, by: int) -> None:
+    def spend(self, by: int) -> None:
+        """So many keys or owners more are looked at. Raises QueueFull."""
         self._looked_at += by
         if self._looked_at > _LOOKED_AT_MAX:
             raise QueueFull("too many wait to tell whether there is a circle")

@@ -19,7 +19,7 @@ from cairnfs.metadata.state import State
 from cairnfs.metadata.state.ways import names_of, way_up
 from cairnfs.metadata.view import SYMLINK
 
-#: A file of more names is locked by none of them: its keys would be as many.
+#: A file of more names is locked by none of them: its keys would be as many. Nor are files together.
 NAMES_MAX = 10_000
 
 
@@ -29,34 +29,57 @@ def walk(state: State, person: Person, paths: Sequence[Path], *, follow: bool, e
     Raises NotFound, NotADirectory, Forbidden, SymlinkLoop, TooManyLocks.
     """
     view = state.tree.view
+    around = Around(state, NAMES_MAX)
     found = []
     for path in paths:
         at = resolve.place(view, person, path, follow=follow)
         if not _may(state, person, at, exclusive=exclusive):
             raise Forbidden(f"{person.name} may not lock this", path=resolve.text(path))
-        found.append(spot(state, at))
+        found.append(spot(at, around))
     return found
 
 
-def spot(state: State, at: Place) -> Spot:
+class Around:
+    """The directories above all names of files that have several: each file's names are gone through once,
+    and of all together no more than a number."""
+
+    def __init__(self, state: State, names_max: int) -> None:
+        self._tree = state.tree
+        self._names_max = names_max
+        self._names = 0
+        self._known: dict[InodeId, frozenset[InodeId]] = {}
+
+    def of(self, dentry: Dentry, path: Path) -> frozenset[InodeId]:
+        """None where it is in one directory only. Raises TooManyLocks."""
+        known = self._known.get(dentry.inode)
+        if known is None:
+            known = self._known[dentry.inode] = self._look(dentry, path)
+        return known
+
+    def _look(self, dentry: Dentry, path: Path) -> frozenset[InodeId]:
+        names = names_of(self._tree, dentry)
+        if len(names) == 1:
+            return frozenset()
+        self._names += len(names)
+        if self._names > self._names_max:
+            raise TooManyLocks(
+                f"of files that have several names, more than {self._names_max} names",
+                path=resolve.text(path),
+            )
+        above: set[InodeId] = set()
+        for parent in {one.parent for one in names}:
+            above.update(way_up(self._tree, parent))
+        return frozenset(above)
+
+
+def spot(at: Place, around: Around) -> Spot:
     """The keys of a place. Raises TooManyLocks."""
     if at.is_root:
         return Spot(None, Key(ROOT, INODE))
     name = Key(at.parent, NAME, at.name)
     if at.dentry is None:
         return Spot(name, None, at.chain)
-    return Spot(name, Key(at.dentry.inode, INODE), at.chain, _around(state, at.dentry, at.path))
-
-
-def _around(state: State, dentry: Dentry, path: Path) -> frozenset[InodeId]:
-    """The directories above the other names of a file."""
-    above: set[InodeId] = set()
-    names = names_of(state.tree, dentry)
-    if len(names) > NAMES_MAX:
-        raise TooManyLocks(f"a file of more than {NAMES_MAX} names", path=resolve.text(path))
-    for parent in {one.parent for one in names} - {dentry.parent}:
-        above.update(way_up(state.tree, parent))
-    return frozenset(above)
+    return Spot(name, Key(at.dentry.inode, INODE), at.chain, around.of(at.dentry, at.path))
 
 
 def _may(state: State, person: Person, at: Place, *, exclusive: bool) -> bool:
