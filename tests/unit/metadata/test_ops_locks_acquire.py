@@ -169,6 +169,22 @@ def test_limits_are_met_with_a_clear_error(tree: Ledger, monkeypatch: pytest.Mon
     assert bob.ask("/d/more").state == "held", "its owner asks again, and does not wait"
 
 
+def test_a_circle_is_told_without_names_that_cannot_be_listed(tree: Ledger) -> None:
+    ann, bob = Holder(tree, tree.person("ann")), Holder(tree, tree.person("bob"))
+    tree.commit(mkdir("/open", mode=0o777), chattr("/open", mode=0o777), chattr("/", mode=0o777))
+    tree.commit(mkdir("/a/hidden", parents=True), person=ann.person)
+    tree.commit(write("/a/hidden/f", b"x"), write("/open/x", b"x"), person=ann.person)
+    tree.commit(write("/open/y", b"x"), person=bob.person)
+    ann.lock("/a/hidden/f", "/open/x")
+    bob.lock("/open/y")
+    ann.ask("/open/y", wait=True)
+    for mode, told in ((0o755, "/a/hidden/f"), (0o711, "/open/x")):
+        tree.commit(chattr("/a", mode=mode), person=ann.person)
+        with pytest.raises(e.Deadlock) as caught:
+            bob.ask("/open", subtree=True, wait=True)
+        assert f"you for {told}, held by ann" in str(caught.value)
+
+
 def test_a_circle_that_is_too_large_to_see_is_not_closed(
     tree: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

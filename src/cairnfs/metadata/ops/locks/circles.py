@@ -7,7 +7,7 @@ or is one of them. What does not: the search itself. Inside the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from cairnfs.core.locks.circle import Wait, circle
 from cairnfs.core.locks.conflict import in_the_way
@@ -16,7 +16,6 @@ from cairnfs.core.permissions import Person
 from cairnfs.errors import Deadlock, QueueFull
 from cairnfs.ids import ROOT, Path
 from cairnfs.metadata.ops import resolve, trace
-from cairnfs.metadata.ops.moment import Sight
 from cairnfs.metadata.rows import lock_looks, locks
 from cairnfs.metadata.rows.lock_looks import Ask
 from cairnfs.metadata.state import State
@@ -111,7 +110,8 @@ def _told(state: State, person: Person, way: list[Wait], asked: Sequence[Request
     called = {**state.people.names(users.values()), person.user_id: "you"}
     keys = {lock: {*found} for lock, found in locks.keys_of(state.tx, numbers).items()}
     keys.update((one.number, {*one.keys}) for one in asked)
-    paths = paths_of(state, person, {key for found in keys.values() for key in found})
+    named = {key for one in asked for key in one.keys}
+    paths = paths_of(state, person, {key for found in keys.values() for key in found}, named)
     said = []
     for one in shown:
         theirs, asks = keys.get(one.blocker, set()), keys.get(one.waiter, set())
@@ -125,14 +125,19 @@ def _told(state: State, person: Person, way: list[Wait], asked: Sequence[Request
     return "; ".join(said)
 
 
-def paths_of(state: State, person: Person, keys: Iterable[Key]) -> dict[Key, Path]:
-    """The paths of those of these keys that are names which a person may see, as they were before this tx."""
-    named = [key for key in keys if key.kind == NAME]
-    sight = Sight(state.clock, state.clock.commit_number, state.tree.view, state.people)
-    seen = trace.paths(sight, person, {key.inode for key in named})
+def paths_of(
+    state: State, person: Person, keys: Iterable[Key], named: Container[Key] = ()
+) -> dict[Key, Path]:
+    """The paths of those of these keys that are names which a person may see, as they were before this tx.
+
+    Of what is in or below a directory that they may not list only what they have `named` themselves.
+    """
+    names = [key for key in keys if key.kind == NAME]
+    commit = state.clock.commit_number
+    above = trace.trace(state.tx, person, {(key.inode, commit) for key in names})
     found = {Key(ROOT, INODE): Path(b"/")}
-    for key in named:
-        above = seen.get(key.inode)
-        if above is not None:
-            found[key] = Path((b"" if above == b"/" else above) + b"/" + key.name)
+    for key in names:
+        at = above.get((key.inode, commit))
+        if at is not None and at.may_walk and (at.shut is None or key in named):
+            found[key] = at.below(key.name)
     return found
