@@ -105,6 +105,10 @@ class AcquireRequest(Request, kw_only=True):
     follow: bool = True
     wait: bool = False
 
+    def __repr__(self) -> str:
+        """Without the token, which is a secret."""
+        return f"AcquireRequest(session={self.session!r}, paths={self.paths!r}, mode={self.mode!r})"
+
 
 class LockHolder(Reply, kw_only=True):
     """Somebody who is in the way, as far as the asker may know: `label` tells host and command."""
@@ -136,11 +140,19 @@ class WaitRequest(Request, kw_only=True):
     token: Id
     timeout_ms: Annotated[int, Meta(ge=0, le=WAIT_MAX_MS)] = 0
 
+    def __repr__(self) -> str:
+        """Without the token, which is a secret."""
+        return f"WaitRequest(timeout_ms={self.timeout_ms})"
+
 
 class TokenRequest(Request, kw_only=True):
     """To be done by whoever has the lock's token."""
 
     token: Id
+
+    def __repr__(self) -> str:
+        """Without the token, which is a secret."""
+        return "TokenRequest()"
 
 
 class LockToken(Request, kw_only=True):
@@ -148,6 +160,10 @@ class LockToken(Request, kw_only=True):
 
     lock: Whole
     token: Id
+
+    def __repr__(self) -> str:
+        """Without the token, which is a secret."""
+        return f"LockToken(lock={self.lock})"
 
 
 class ReleaseRequest(Request, kw_only=True):

@@ -46,7 +46,7 @@ _EARLY_MAX = 10_000
 @dataclass(slots=True, eq=False)
 class _Waiter:
     lock: int
-    token: str
+    token: str = field(repr=False)
     granted: asyncio.Future[LockEvent]
     look_at: float
     pause_s: float
