@@ -122,6 +122,7 @@ class LockHolder(Reply, kw_only=True):
 
 class LockReply(Reply, kw_only=True):
     """A request as it stands. `fence` is 0 while it waits; `place` is 1 for the next in line, 0 for a holder.
+    Of a request for very many paths it is counted in some of their lines: it does not come before.
 
     `holder`: one of those whom it waits for.
     """

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from cairnfs.core.locks.request import Key
 from cairnfs.errors import Locked, TooManyLocks
 from cairnfs.metadata import guard
 from cairnfs.metadata.databases.seam import Database, Tx
 from cairnfs.metadata.guard import rekeying
-from cairnfs.metadata.rows import clock, locks
+from cairnfs.metadata.rows import clock, lock_keys, locks
 from cairnfs.metadata.state import State
 from cairnfs.testing.ledger import Ledger, chattr, link, mkdir, remove, rename, write
 from tests.unit.metadata.counting import Counting
@@ -64,6 +65,28 @@ def test_looking_costs_a_statement_a_batch_and_nothing_without_locks(ledger: Led
     assert len(counted(ledger, [in_one])) == 2
     shown = [holder.proof(one) for one in holder.replies]
     assert len(counted(ledger, [ledger.prepared(mkdir("/far/x"), locks=shown)])) <= 3
+
+
+def test_what_waits_is_not_read_for_whoever_asks(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait for however much: beside a commit to something else, too."""
+    names = [f"/d/{n}" for n in range(100)]
+    ledger.commit(mkdir("/d"), write("/d/f", b"x"))
+    Holder(ledger).lock("/d/0")
+    for _ in range(3):
+        Holder(ledger).ask(*names, wait=True)
+    looked: list[int] = []
+    on = lock_keys.on
+
+    def counted(tx: Tx, keys: Sequence[Key]) -> list[lock_keys.Hit]:
+        found = on(tx, keys)
+        looked.append(len(found))
+        return found
+
+    monkeypatch.setattr(lock_keys, "on", counted)
+    asking = Holder(ledger).asking(*names, wait=True)
+    asked, done = ledger.batch([asking, ledger.prepared(write("/d/f", b"y"))])
+    assert (asked.place, done.commit) == (4, ledger.newest())
+    assert sum(looked) == 0
 
 
 def test_nothing_is_told_but_what_was_walked_to(ledger: Ledger) -> None:

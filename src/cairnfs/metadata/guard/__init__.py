@@ -15,7 +15,7 @@ none of it runs. Inside the clock, one thread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from cairnfs.core.locks.request import INODE, NAME, Key
@@ -42,16 +42,21 @@ def prefetch(state: State, operations: Iterable[Any]) -> None:
         return
     view = state.tree.view
     around = state.locks.around([ROOT, *view.above])
-    state.locks.on(key for one, there in around.items() if there.inside for key in _inside(view, one))
-    state.locks.rows(proof.lock for operation in operations for proof in _shown(operation).proofs)
+    changing = [one for one in operations if hasattr(one, "locks")]
+    # Not what locks are asked for: where many wait for very much, that would be all of their keys.
+    paths = {want for one in changing for want in one.wants() if isinstance(want, bytes)}
+    names = {name for path in paths for name in path.split(b"/")}
+    state.locks.on(key for one, there in around.items() if there.inside for key in _inside(view, one, names))
+    state.locks.rows(proof.lock for operation in changing for proof in _shown(operation).proofs)
 
 
-def _inside(view: View, directory: InodeId) -> Iterator[Key]:
-    """What of a directory may come to be changed: all names that were looked up."""
+def _inside(view: View, directory: InodeId, names: Collection[bytes]) -> Iterator[Key]:
+    """What of a directory may come to be changed: these names, as far as they were looked up."""
     for name, dentry in view.names.get(directory, {}).items():
-        yield Key(directory, NAME, name)
-        if dentry is not None:
-            yield Key(dentry.inode, INODE)
+        if name in names:
+            yield Key(directory, NAME, name)
+            if dentry is not None:
+                yield Key(dentry.inode, INODE)
 
 
 def apply(operation: Applied[A_co], state: State) -> A_co:

@@ -6,6 +6,7 @@ What belongs here: LockReply and Locked. What does not: deciding. Any thread, in
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 from cairnfs.core.locks.request import INODE, NAME, Look, Request, looks
 from cairnfs.errors import LockTokenWrong, NoSuchLock
@@ -17,6 +18,9 @@ from cairnfs.metadata.rows.clock import ClockRow
 from cairnfs.metadata.rows.lock_looks import Ask
 from cairnfs.metadata.rows.locks import LockRow
 from cairnfs.wire.locks import LockHolder, LockReply
+
+#: In so many lines those before a request are counted; its place is one that it does not come before.
+_LINES_MAX = 32
 
 
 def holder(tx: Tx, people: People, lock: int) -> LockHolder | None:
@@ -61,8 +65,11 @@ def stands(tx: Tx, clock: ClockRow, people: People, row: LockRow, asked: Request
         return held(clock, row.id, row.fence)
     holds, waits = lock_looks.in_the_way(tx, asks(row, asked))
     before = [lock for lock in waits if lock < row.id]
+    lines = _lines(asked)
+    if len(lines) > _LINES_MAX:
+        lines = list(islice(lock_looks.pages(tx, lines, 0, 1), _LINES_MAX))
     ahead = lock_looks.count_before(
-        tx, _lines(asked), row.session, row.owner, exclusive=asked.exclusive, before=row.id
+        tx, lines, row.session, row.owner, exclusive=asked.exclusive, before=row.id
     )
     first = min(holds or before, default=None)
     return LockReply(
@@ -70,7 +77,7 @@ def stands(tx: Tx, clock: ClockRow, people: People, row: LockRow, asked: Request
         state="waiting",
         fence=0,
         incarnation=clock.incarnation,
-        place=1 + ahead,
+        place=1 + max(ahead, len(before[:1])),
         holder=None if first is None else holder(tx, people, first),
     )
 
