@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 import msgspec
@@ -20,8 +21,13 @@ from cairnfs.errors import (
     BadRequest,
     CairnError,
     DeadlineExceeded,
+    Deadlock,
     Internal,
+    Locked,
+    LockLost,
+    LockTokenWrong,
     OutcomeUnknown,
+    TooManyLocks,
     Unauthenticated,
     Unreachable,
 )
@@ -56,6 +62,8 @@ A = TypeVar("A", bound=CommitReply)
 COMMIT_S = 60.0
 SETTLE_S = 15.0
 ATTEMPT_S = 20.0
+#: Refusals that are no first answers: the same request may be done when it comes again.
+_PASSING = (Locked, LockLost, LockTokenWrong, Deadlock, TooManyLocks)
 
 
 def new_request_id() -> RequestId:
@@ -99,36 +107,49 @@ async def send(control: Control, endpoint: Endpoint[Q, A], request: Q, *, timeou
     It shows the locks that are held here. Raises Locked where somebody else's is in the way, LockLost where
     one that it shows is lost; where that is asked for, it waits for its turn.
     """
-    if turns.is_plain(control):
-        return await _send(control, endpoint, request, timeout_s)
+    tries = _Tries()
 
     async def shown(proofs: Sequence[LockProof]) -> A:
         showing = cast(Q, msgspec.structs.replace(cast(msgspec.Struct, request), locks=list(proofs)))
-        return await _send(control, endpoint, showing, timeout_s)
+        return await _send(control, endpoint, showing, timeout_s, tries)
 
-    return await turns.in_turn(control, shown)
+    try:
+        if turns.is_plain(control):
+            return await _send(control, endpoint, request, timeout_s, tries)
+        return await turns.in_turn(control, shown)
+    except _PASSING as error:
+        if not tries.unknown:
+            raise
+        # One of them may be on its way yet, and come when nothing is in its way any more.
+        return await _settle(control, endpoint, request, error)
 
 
-async def _send(control: Control, endpoint: Endpoint[Q, A], request: Q, timeout_s: float) -> A:
+@dataclass(slots=True)
+class _Tries:
+    """All attempts to make one commit. `unknown`: whether one may have taken effect, or do so yet."""
+
+    unknown: bool = False
+
+
+async def _send(control: Control, endpoint: Endpoint[Q, A], request: Q, timeout_s: float, tries: _Tries) -> A:
     pauses = Pauses(control.clock, timeout_s)
     stranger_until = control.clock.monotonic() + STRANGER_S
-    unknown = False
     while True:
         try:
             attempt_s = min(ATTEMPT_S, max(pauses.left_s, 0.001))
             return await _once(control, endpoint, request, attempt_s)
         except CairnError as error:
-            if _says_nothing(error, unknown):
+            if _says_nothing(error, tries.unknown):
                 return await _settle(control, endpoint, request, error)
             if not worth_repeating(error):
                 raise
-            unknown = unknown or isinstance(error, OutcomeUnknown)
+            tries.unknown = tries.unknown or isinstance(error, OutcomeUnknown)
             if isinstance(error, Unreachable) and not control.met:
                 pauses.deadline = min(pauses.deadline, stranger_until)
             try:
                 await pauses.after(error)
             except CairnError:
-                if not unknown:
+                if not tries.unknown:
                     raise
                 return await _settle(control, endpoint, request, error)
 
@@ -164,6 +185,6 @@ async def _settle(control: Control, endpoint: Endpoint[Q, A], request: Q, last: 
         return await control.ask(endpoint, request, timeout_s=SETTLE_S)
     if settled.error is not None:
         raise problems.to_error(settled.error)
-    if isinstance(last, Internal | Unauthenticated):
+    if isinstance(last, (Internal, Unauthenticated, *_PASSING)):
         raise last
     raise DeadlineExceeded(f"the change was given up and never takes effect: {last.detail}") from last

@@ -8,7 +8,16 @@ from cairnfs.client import commit as commits
 from cairnfs.client.commit import commit
 from cairnfs.client.filesystem import Filesystem
 from cairnfs.client.retry import Patience
-from cairnfs.errors import Busy, DeadlineExceeded, Exists, Internal, NotFound, OutcomeUnknown, Unreachable
+from cairnfs.errors import (
+    Busy,
+    DeadlineExceeded,
+    Exists,
+    Internal,
+    Locked,
+    NotFound,
+    OutcomeUnknown,
+    Unreachable,
+)
 from cairnfs.net.transport import Request
 from cairnfs.testing.transport import Fault, FlakyTransport, script, seeded
 from cairnfs.wire.commits import MakeDirectory
@@ -60,6 +69,19 @@ async def test_in_time_of_faults_each_change_happens_exactly_once(
         await files.mkdir(f"/{number}")
     assert len(cluster.trees) == 41
     assert sum(flaky.counts.values()) >= 5
+
+
+async def test_what_a_lock_refuses_is_not_done_by_an_attempt_that_comes_late(
+    cluster: FakeCluster, connect: MakeFilesystem
+) -> None:
+    """Somebody is told that nothing was changed: then nothing is changed afterwards, either."""
+    for lost, settled in ((1, 1), (0, 0)):
+        flaky = FlakyTransport(cluster.transport, script([Fault.CUT_REQUEST] * lost, sends_commit))
+        cluster.refusals = [Locked("by others")]
+        cluster.calls["settle"] = 0
+        with pytest.raises(Locked, match="by others"):
+            await connect(transport=flaky).mkdir("/d")
+        assert cluster.calls["settle"] == settled
 
 
 def mkdir(path: str) -> MakeDirectory:
