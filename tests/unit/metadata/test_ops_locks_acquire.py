@@ -240,6 +240,20 @@ def test_what_has_a_name_in_anothers_tree_is_not_ones_own(tree: Ledger) -> None:
     assert ann.ask("/d/f").state == "held"
 
 
+def test_who_is_passed_by_for_another_name_closes_no_circle(tree: Ledger) -> None:
+    tree.commit(mkdir("/o"), write("/o/z", b"z"), link("/d/f", "/o/g"))
+    ann, bob, cid = Holder(tree), Holder(tree), Holder(tree)
+    ann.lock("/d", subtree=True)
+    bob.lock("/o/z")
+    cid.lock("/q")
+    waiting = ann.ask("/q", wait=True)
+    cid.ask("/o", subtree=True, wait=True)
+    with pytest.raises(e.Deadlock):
+        ann.ask("/d/f", wait=True)
+    ann.release(waiting.lock)
+    assert ann.ask("/d/f", wait=True).state == "held"
+
+
 def test_a_file_of_very_many_names_is_not_locked(tree: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spots, "NAMES_MAX", 2)
     tree.commit(link("/d/f", "/l1"), link("/d/f", "/l2"))

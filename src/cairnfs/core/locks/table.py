@@ -43,7 +43,13 @@ class Table:
             if self.circle([asked]) is not None:
                 raise Deadlock
         else:
-            asked = replace(asked, fence=self._next_fence())
+            held = replace(asked, fence=self.fence + 1)
+            self.requests[held.number] = held
+            if before and self.circle(self._waiting([owner])) is not None:
+                del self.requests[held.number]
+                raise Deadlock
+            self.fence += 1
+            asked = held
         self._last += 1
         self.requests[asked.number] = asked
         return asked

@@ -8,6 +8,8 @@ paths, not with the locks there are: who is in the way is asked for by ones. Ins
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from cairnfs.core.locks.conflict import covered
@@ -85,6 +87,7 @@ class Acquire:
         others = locks.of_owner(state.tx, session.id, asked.owner, _SOME + 1)
         # Two who lock trees may both hold what has a name in each; then neither has it to give to themselves.
         if others and not holds and self._has_it(state, row, found):
+            _require_no_circle(state, person, row, request)
             return _hold(state, row, request)
         if not asked.wait:
             raise self._locked(state, min(holds or waits), found)
@@ -126,6 +129,12 @@ class Acquire:
         return Locked(
             f"in the way is {who}", path=resolve.text(path), where=path, subtree=self._request.subtree
         )
+
+
+def _require_no_circle(state: State, person: Person, row: LockRow, request: Request) -> None:
+    """Whoever is passed by for a file's other name waits for this owner now, who may wait for them."""
+    waits = [one.id for one in locks.waiting_of(state.tx, [(row.session, row.owner)])]
+    circles.check(state, person, locks.requests(state.tx, waits), [replace(request, fence=row.id)])
 
 
 def _hold(state: State, row: LockRow, request: Request) -> LockReply:
