@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -30,6 +31,12 @@ os.environ["CAIRN_CACHE_BYTES"] = "0"
 # Nor is what a test records of its trees to stay behind.
 _state = tempfile.TemporaryDirectory(prefix="cairn-test-state-")
 os.environ["XDG_STATE_HOME"] = _state.name
+
+# Whoever began the tests in the background may ignore these for all that they begin (nohup, `make test &`);
+# what is tested is what somebody at a terminal has.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # structlog's events go where caplog sees them.
 logs.route()

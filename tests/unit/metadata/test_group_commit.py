@@ -133,7 +133,8 @@ async def story_exactly_once(driver: Driver, flaky: FlakyDatabase, seed: int) ->
     """Eight clients, each asking until it has a definite answer, some twice at a time, under faults."""
     chance = random.Random(seed)
     faults = [Fault.AGAIN, Fault.FULL, Fault.LOST_BEFORE, Fault.LOST_AFTER, Fault.NONE, Fault.NONE]
-    flaky.plan.extend(chance.choices(faults, k=120))
+    # Each at least once: how many batches there will be is not known.
+    flaky.plan.extend(chance.sample(faults, k=len(faults)) + chance.choices(faults, k=120))
     done: dict[str, Noted] = {}
 
     async def ask(note: Note) -> Noted:

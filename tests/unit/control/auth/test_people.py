@@ -29,6 +29,16 @@ from cairnfs.wire.commits import CommitRequest, SettleRequest
 from cairnfs.wire.detached import BeginTreeRequest, DropTreeRequest, ExtendTreeRequest
 from cairnfs.wire.directory import ListRequest, OpenRequest, PathText, StatRequest
 from cairnfs.wire.endpoint import Endpoint
+from cairnfs.wire.locks import (
+    AcquireRequest,
+    BreakRequest,
+    ListLocksRequest,
+    LockPath,
+    LockToken,
+    ReleaseRequest,
+    TokenRequest,
+    WaitRequest,
+)
 from cairnfs.wire.people import (
     ChangeGroupRequest,
     ChangeUserRequest,
@@ -60,6 +70,21 @@ MINE: tuple[tuple[Endpoint[Any, Any], object], ...] = (
     (endpoints.BEGIN_TREE, BeginTreeRequest(request_id="b" * 32, path="/home/ann/t")),
     (endpoints.EXTEND_TREE, ExtendTreeRequest(request_id="c" * 32, tree="t", operations=[directory("/d")])),
     (endpoints.DROP_TREE, DropTreeRequest(tree="t")),
+    (
+        endpoints.ACQUIRE_LOCK,
+        AcquireRequest(
+            request_id="d" * 32, session="e" * 32, owner="f" * 32, token="0" * 32, paths=[LockPath(path="/a")]
+        ),
+    ),
+    (endpoints.RELEASE_LOCKS, ReleaseRequest(locks=[LockToken(lock=1, token="0" * 32)])),
+    (endpoints.LIST_LOCKS, ListLocksRequest()),
+)
+#: And of one lock.
+OF_A_LOCK: tuple[tuple[Endpoint[Any, Any], object], ...] = (
+    (endpoints.WAIT_LOCK, WaitRequest(token="0" * 32)),
+    (endpoints.RENEW_LOCK, TokenRequest(token="0" * 32)),
+    (endpoints.UPGRADE_LOCK, TokenRequest(token="0" * 32)),
+    (endpoints.BREAK_LOCK, BreakRequest()),
 )
 
 
@@ -89,6 +114,10 @@ async def test_a_live_token_of_whoever_was_shut_out_opens_nothing(cluster: Plane
     for endpoint, request in MINE:
         with pytest.raises(Unauthenticated, match=state):
             await cluster.ask(endpoint, request, ann.token)
+        tried.add(endpoint.name)
+    for endpoint, request in OF_A_LOCK:
+        with pytest.raises(Unauthenticated, match=state):
+            await cluster.ask(endpoint, request, ann.token, lock="1")
         tried.add(endpoint.name)
     with pytest.raises(Unauthenticated, match=state):
         await cluster.commit(ann.token, directory("/home/ann/d"))
