@@ -61,21 +61,27 @@ class Lock:
         """Make a shared lock exclusive, which takes a new fence.
 
         Raises NotSoleHolder where others share it or wait for it with a lock of their own: nothing is changed
-        then. Raises LockLost.
+        then. Raises LockLost. Where it is cancelled it may come about all the same, and what is committed
+        next waits to know.
         """
+        holding = self._holding
+        try:
+            with holding.changing():
+                await self._desk.to_its_end(self._upgrade())
+        except NoSuchLock as error:
+            holding.lose(f"the lock on {holding.name} is lost: {error.detail}")
+            raise LockLost(f"the lock on {holding.name} is lost: {error.detail}") from error
+
+    async def _upgrade(self) -> None:
         holding = self._holding
         async with holding.upgrading:
             with holding.changing() as free:
                 await free.wait()
                 holding.check()
                 request = TokenRequest(token=holding.proof.token)
-                try:
-                    reply = await self._desk.control.ask(
-                        UPGRADE_LOCK, request, params={"lock": str(holding.proof.lock)}
-                    )
-                except NoSuchLock as error:
-                    holding.lose(f"the lock on {holding.name} is lost: {error.detail}")
-                    raise LockLost(f"the lock on {holding.name} is lost: {error.detail}") from error
+                reply = await self._desk.control.ask(
+                    UPGRADE_LOCK, request, params={"lock": str(holding.proof.lock)}
+                )
                 holding.proof = msgspec.structs.replace(holding.proof, fence=reply.fence)
 
 

@@ -8,8 +8,9 @@ event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import islice
+from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -86,6 +87,18 @@ class Desk:
             task = in_background(self._look_at(holding), "cairn look")
             self._looks.add(task)
             task.add_done_callback(self._looks.discard)
+
+    async def to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what goes on when its caller is cancelled: its outcome is of use even so."""
+        task = in_background(work, "cairn lock")
+        self._looks.add(task)
+        task.add_done_callback(self._done)
+        await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._looks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked is told of it, or is gone
 
     async def close(self) -> None:
         """Stop; the end of the session frees what is held."""

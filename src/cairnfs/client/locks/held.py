@@ -115,8 +115,8 @@ class Holding:
         self._uses = 0
         self._free = asyncio.Event()
         self._free.set()
-        #: Whether its fence may be another one soon: then no commit that shows it begins.
-        self.is_changing = False
+        #: Upgrades under way: no commit that shows it begins meanwhile.
+        self._changes = 0
         self._changed = asyncio.Event()
         hold.when_ended(self._session_ended)
 
@@ -127,6 +127,11 @@ class Holding:
     def ours(self) -> bool:
         """Whether this process holds it, and not one that it was forked from."""
         return self._pid == os.getpid()
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether its fence may be another one soon: then no commit that shows it begins."""
+        return self._changes > 0
 
     @property
     def hold(self) -> Lease:
@@ -214,13 +219,14 @@ class Holding:
     @contextmanager
     def changing(self) -> Iterator[asyncio.Event]:
         """Its fence may change: no commit begins meanwhile. Gives what is set while none is under way."""
-        self.is_changing = True
+        self._changes += 1
         try:
             yield self._free
         finally:
-            self.is_changing = False
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self._changes -= 1
+            if not self._changes:
+                self._changed.set()
+                self._changed = asyncio.Event()
 
 
 _here: ContextVar[tuple[Shown, ...]] = ContextVar("cairn_locks", default=())

@@ -143,6 +143,7 @@ class FakeLocks(FakeCluster):
             locks.AcquireRequest, codec.encode(row.asked).replace(b'"mode":"shared"', b'"mode":"exclusive"')
         )
         row.fence = next(self._fences)
+        await self._gate("upgrade_lock")  # it is done, and the answer late
         return self._reply(row.number)
 
     async def release_locks(self, context: Context, request: locks.ReleaseRequest) -> Empty:

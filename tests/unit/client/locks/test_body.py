@@ -183,6 +183,22 @@ async def test_an_upgrade_takes_a_new_fence_and_waits_for_commits(
     assert {shown[0].fence for shown in cluster.shown} > {fence}
 
 
+async def test_an_upgrade_that_is_given_up_loses_nothing(cluster: FakeLocks, files: Filesystem) -> None:
+    """Its answer is on the way: what is committed next waits for the fence that it brings."""
+    answer = cluster.gates["upgrade_lock"] = asyncio.Event()
+    async with files.lock("/f", shared=True) as lock:
+        before = lock.fence
+        upgrading = asyncio.create_task(lock.upgrade())
+        await until(lambda: cluster.rows[lock.id].fence > before)
+        upgrading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upgrading
+        making = asyncio.create_task(files.mkdir("/d"))
+        asyncio.get_running_loop().call_later(0.05, answer.set)
+        await making
+        assert [proof.fence for shown in cluster.shown for proof in shown] == [cluster.rows[lock.id].fence]
+
+
 async def test_upgrading_what_is_lost_says_so(cluster: FakeLocks, files: Filesystem) -> None:
     with pytest.raises(LockLost):
         async with files.lock("/f", shared=True) as lock:
