@@ -90,8 +90,9 @@ class AcquireRequest(Request, kw_only=True):
     A path's directory has to be there; it itself need not. It is locked under its name and, where something
     is there, as the inode whatever its names are. `subtree`: with everything below it. With `follow` false a
     symlink at the end of a path is locked itself. `exclusive` needs the right to write there or to make
-    something there, `shared` the right to read or to write. Unless `wait`, Locked where it cannot be granted
-    at once. `deadline_ms` bounds only how long the asking may take, not the waiting.
+    something there, `shared` the right to read or to write; a directory with `subtree` the right to write it
+    in either mode, and a sticky one to be its owner. Unless `wait`, Locked where it cannot be granted at
+    once. `deadline_ms` bounds only how long the asking may take, not the waiting.
     """
 
     request_id: Id

@@ -288,61 +288,6 @@ def test_a_file_is_looked_at_once_by_however_many_names_it_is_locked(
         held.ask(*names[1:], "/d/g")
 
 
-@pytest.mark.parametrize(
-    ("mode", "shared", "may"),
-    [
-        (0o600, False, False), (0o600, True, False), (0o604, False, False), (0o604, True, True),
-        (0o602, False, True), (0o602, True, True),
-    ],
-)  # fmt: skip
-def test_a_lock_takes_the_right_to_what_it_is_for(tree: Ledger, mode: int, shared: bool, may: bool) -> None:
-    tree.commit(chattr("/d/f", mode=mode))
-    other = Holder(tree, tree.person("other"))
-    if may:
-        other.ask("/d/f", shared=shared)
-        return
-    with pytest.raises(e.Forbidden):
-        other.ask("/d/f", shared=shared)
-
-
-def test_where_nothing_is_it_takes_the_right_to_make_something(tree: Ledger) -> None:
-    other = Holder(tree, tree.person("other"))
-    for shared in (False, True):
-        with pytest.raises(e.Forbidden):
-            other.ask("/d/new", shared=shared)
-    tree.commit(chattr("/d", mode=0o777))
-    other.ask("/d/new")
-    other.ask("/d/f")  # what one may remove one may lock
-    tree.commit(chattr("/d", mode=0o1777))
-    with pytest.raises(e.Forbidden):
-        other.ask("/d/g")
-
-
-def test_what_one_may_not_walk_to_one_does_not_hear_of(tree: Ledger) -> None:
-    tree.commit(chattr("/d", mode=0o700))
-    other = Holder(tree, tree.person("other"))
-    for path in ("/d/f", "/d/no"):
-        with pytest.raises(e.Forbidden):
-            other.ask(path)
-
-
-def test_somebody_elses_symlink_cannot_be_locked_though_its_mode_says_so(tree: Ledger) -> None:
-    other = Holder(tree, tree.person("other"))
-    with pytest.raises(e.Forbidden):
-        other.ask("/s", follow=False)
-    other.ask("/s", follow=False, shared=True)
-
-
-def test_the_root_is_locked_by_whoever_may_write_it(tree: Ledger) -> None:
-    with pytest.raises(e.Forbidden):
-        Holder(tree, tree.person("other")).ask("/")
-    ann = Holder(tree)
-    assert keys(tree, ann.lock("/", subtree=True).lock) == {(1, b"")}
-    with pytest.raises(e.Locked) as caught:
-        Holder(tree).ask("/d/f")
-    assert caught.value.path == "/d/f"
-
-
 def test_a_circle_is_told_by_people_and_paths_that_one_may_see(tree: Ledger) -> None:
     tree.commit(chattr("/d/f", mode=0o666), chattr("/d/g", mode=0o666))
     ann, bob = Holder(tree), Holder(tree, tree.person("bob"))

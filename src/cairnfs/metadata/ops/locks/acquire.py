@@ -65,7 +65,9 @@ class Acquire:
         person = state.people.now(self._person)
         session = state.session(SessionId(asked.session), person.user_id)
         exclusive = asked.mode == "exclusive"
-        found = spots.walk(state, person, self._paths, follow=asked.follow, exclusive=exclusive)
+        found = spots.walk(
+            state, person, self._paths, follow=asked.follow, exclusive=exclusive, subtree=asked.subtree
+        )
         self._require_room(state, session.id)
         number = state.counters["next_lock"]
         row = LockRow(

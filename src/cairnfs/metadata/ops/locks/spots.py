@@ -1,7 +1,9 @@
 """spots: from the paths of a request to its keys, and whether the person may lock them.
 
 What belongs here: walking, ways up from every name of a file that has several, rights. A lock keeps others
-from changing something, so it takes a right to change it, or (shared) to read it. Inside the clock.
+from changing something, so it takes a right to change it, or (shared) to read it. One with all below takes
+the right to change the directory in either mode, or whoever can read the root could stop everybody; and of a
+sticky directory, where people do not touch what others have, to be its owner. Inside the clock.
 """
 
 from __future__ import annotations
@@ -17,13 +19,21 @@ from cairnfs.metadata.ops.resolve import Place
 from cairnfs.metadata.rows.nodes import Dentry, Version
 from cairnfs.metadata.state import State
 from cairnfs.metadata.state.ways import names_of, way_up
-from cairnfs.metadata.view import SYMLINK
+from cairnfs.metadata.view import DIRECTORY, SYMLINK
 
 #: A file of more names is locked by none of them: its keys would be as many. Nor are files together.
 NAMES_MAX = 10_000
 
 
-def walk(state: State, person: Person, paths: Sequence[Path], *, follow: bool, exclusive: bool) -> list[Spot]:
+def walk(
+    state: State,
+    person: Person,
+    paths: Sequence[Path],
+    *,
+    follow: bool,
+    exclusive: bool,
+    subtree: bool = False,
+) -> list[Spot]:
     """What these paths lead to, in their order.
 
     Raises NotFound, NotADirectory, Forbidden, SymlinkLoop, TooManyLocks.
@@ -33,7 +43,7 @@ def walk(state: State, person: Person, paths: Sequence[Path], *, follow: bool, e
     found = []
     for path in paths:
         at = resolve.place(view, person, path, follow=follow)
-        if not _may(state, person, at, exclusive=exclusive):
+        if not _may(state, person, at, exclusive=exclusive, subtree=subtree):
             raise Forbidden(f"{person.name} may not lock this", path=resolve.text(path))
         found.append(spot(at, around))
     return found
@@ -82,12 +92,17 @@ def spot(at: Place, around: Around) -> Spot:
     return Spot(name, Key(at.dentry.inode, INODE), at.chain, around.of(at.dentry, at.path))
 
 
-def _may(state: State, person: Person, at: Place, *, exclusive: bool) -> bool:
+def _may(state: State, person: Person, at: Place, *, exclusive: bool, subtree: bool) -> bool:
     version = state.tree.view.version
-    if at.is_root:
-        return may_lock(person, None, None, version(ROOT), exclusive=exclusive)
-    here = None if at.dentry is None else version(at.dentry.inode)
+    root = version(ROOT) if at.is_root else None
+    here = root if at.dentry is None else version(at.dentry.inode)
     kind = None if at.dentry is None else at.dentry.kind
+    if subtree and here is not None and (at.is_root or kind == DIRECTORY):
+        exclusive = True
+        if not may_take_away(person, here.owner, here.mode, here.owner):
+            return False
+    if at.is_root:
+        return may_lock(person, None, None, here, exclusive=exclusive)
     return may_lock(person, version(at.parent), kind, here, exclusive=exclusive)
 
 
