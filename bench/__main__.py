@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="what Cairn does on this machine, beside the machine's own limits"
     )
-    parser.add_argument("--quick", action="store_true", help="shorter runs, smaller sizes: under 90 seconds")
+    parser.add_argument("--quick", action="store_true", help="shorter runs, smaller sizes: a few minutes")
     parser.add_argument("--only", action="append", default=[], choices=SCENARIOS, help="may be repeated")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs there too")
     parser.add_argument(
