@@ -340,3 +340,7 @@ def test_sessions_are_of_their_users(tree: Ledger) -> None:
     holder.session = SessionId("0" * 32)
     with pytest.raises(e.SessionEnded):
         holder.ask("/d/f")
+
+
+def test_the_root_is_locked_as_the_inode_alone(tree: Ledger) -> None:
+    assert keys(tree, Holder(tree).lock("/", subtree=True).lock) == {(1, b"")}
