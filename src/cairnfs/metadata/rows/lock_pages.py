@@ -94,20 +94,18 @@ def waiting_over(tx: Tx, wanted: Collection[Key]) -> list[tuple[Key, Waiter]]:
 
 def with_waiters(tx: Tx, wanted: Collection[Key]) -> list[Key]:
     """Those of these keys with which anybody waits."""
-    rows = tx.rows_given(
-        "SELECT g.inode, g.kind, g.name FROM {given} AS g WHERE EXISTS (SELECT 1 FROM lock_key AS k"
-        " WHERE k.inode = g.inode AND k.kind = g.kind AND k.name = g.name AND k.held = 0)",
-        _KEYS,
-        list(wanted),
-    )
-    return [Key(*row) for row in rows]
+    return _with(tx, wanted, " AND k.held = 0")
 
 
 def with_anybody(tx: Tx, wanted: Collection[Key]) -> list[Key]:
     """Those of these keys that any request has."""
+    return _with(tx, wanted, "")
+
+
+def _with(tx: Tx, wanted: Collection[Key], which: str) -> list[Key]:
     rows = tx.rows_given(
         "SELECT g.inode, g.kind, g.name FROM {given} AS g WHERE EXISTS (SELECT 1 FROM lock_key AS k"
-        " WHERE k.inode = g.inode AND k.kind = g.kind AND k.name = g.name)",
+        f" WHERE k.inode = g.inode AND k.kind = g.kind AND k.name = g.name{which})",
         _KEYS,
         list(wanted),
     )

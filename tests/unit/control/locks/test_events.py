@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -14,7 +14,7 @@ from cairnfs.clock import SystemClock
 from cairnfs.control.locks import events, news
 from cairnfs.control.locks.events import GrantStreams
 from cairnfs.ids import SessionId
-from cairnfs.metadata.databases.seam import Database, Tx
+from cairnfs.metadata.databases.seam import Tx
 from cairnfs.metadata.driver import Driver
 from cairnfs.metadata.rows import sessions
 from cairnfs.net.event_stream import EventStream
@@ -24,22 +24,8 @@ from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.events import HEARTBEAT_S
 from cairnfs.wire.locks import LOCK_EVENT, LockEvent, LockEventsRequest, LockReply
 from tests.unit.control.locks.asking import Client
-from tests.unit.control.plane import Plane, empty_file, plane
-
-PATH = "/home/ann/f"
-
-
-@pytest.fixture
-async def cluster(database: Database) -> AsyncIterator[Plane]:
-    async with plane(database=database) as made:
-        yield made
-
-
-@pytest.fixture
-async def ann(cluster: Plane) -> TokenReply:
-    user = await cluster.signup("ann")
-    await cluster.commit(user.token, empty_file(PATH))
-    return user
+from tests.unit.control.locks.conftest import PATH
+from tests.unit.control.plane import Plane
 
 
 @pytest.fixture

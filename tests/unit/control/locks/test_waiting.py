@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 import pytest
@@ -11,29 +11,15 @@ import pytest
 from cairnfs import errors as e
 from cairnfs.clock import SystemClock
 from cairnfs.control.locks.news import SWEEP_S
-from cairnfs.metadata.databases.seam import Database
 from cairnfs.wire import endpoints
 from cairnfs.wire.auth import TokenReply
 from cairnfs.wire.locks import LockReply, WaitRequest
 from cairnfs.wire.people import ChangeUserRequest
 from tests.unit.control.locks.asking import TOKEN, Client
-from tests.unit.control.plane import Plane, empty_file, plane
+from tests.unit.control.locks.conftest import PATH
+from tests.unit.control.plane import Plane
 
 T = TypeVar("T")
-PATH = "/home/ann/f"
-
-
-@pytest.fixture
-async def cluster(database: Database) -> AsyncIterator[Plane]:
-    async with plane(database=database) as made:
-        yield made
-
-
-@pytest.fixture
-async def ann(cluster: Plane) -> TokenReply:
-    user = await cluster.signup("ann")
-    await cluster.commit(user.token, empty_file(PATH))
-    return user
 
 
 async def soon(cluster: Plane, what: Awaitable[T]) -> T:
